@@ -51,7 +51,8 @@ class NightSteps:
     def advance(self) -> int | None:
         """Take every step that can be taken; return the run to work on, or None where the night has ended.
 
-        Raises UserError, such as UsageError where its run was removed before it was graded.
+        A night whose run was removed before it was graded ends without a verdict: what was paid for is not
+        paid again unasked. Raises UserError.
         """
         while True:
             night = self._read()
@@ -88,9 +89,7 @@ class NightSteps:
         for one in measured:
             with self.database.read() as connection:
                 run = runs.find(connection, one.run_id)
-            if run is None:
-                if not one.is_graded:
-                    raise _removed(night.row)
+            if run is None:  # it was removed: what was not graded before has no scores
                 continue
             if not run.is_over:
                 return run.id
@@ -123,10 +122,3 @@ def _require(row: NightRow | None) -> NightRow:
     if row is None:
         raise UsageError("the night is gone", fix="runner history shows the nights of a suite")
     return row
-
-
-def _removed(night: NightRow) -> UsageError:
-    return UsageError(
-        f"the run of {night.name} was removed before its answers were graded",
-        fix="pay for it again as a night of its own: the same command with --new",
-    )

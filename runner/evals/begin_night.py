@@ -10,6 +10,7 @@ import orjson
 
 from runner.db.evaluation import nights
 from runner.evals.grading import grader_hashes
+from runner.evals.night_options import read_options
 from runner.rules.errors import UsageError
 from runner.rules.evaluation.night_content import (
     decode_content,
@@ -42,15 +43,16 @@ def begin_night(
 ) -> tuple[NightRow, bool]:
     """Return the night of a suite and an occasion, and whether it was begun now; its options are taken.
 
-    `check` raises where it cannot be used with its options: then it is not begun, and keeps those it had;
-    else it would stand before all later nights. The caller holds the lock of the suite's occasions. Raises
-    UsageError where the night was begun with other content: what was paid for is not mixed.
+    The caller holds the lock of the suite's occasions. `check` raises where the night cannot be used with its
+    options; that leaves the database as it was, else the night would stand before all later ones. Raises
+    UsageError where it was begun with other content: what was paid for is not mixed.
     """
     content = hashes_of(suite, items, grader_hashes(suite, Path(options.folder)))
     with database.write() as connection:
         found = None if new else nights.find(connection, suite.name, occasion)
         if found is not None:
             _refuse_other(found, content, suite)
+            options = options.carried_on(read_options(found.options))
             nights.set_options(connection, found.id, options.encoded())
             found = replace(found, options=options.encoded())
             check(found)

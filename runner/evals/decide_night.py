@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
@@ -58,12 +58,10 @@ def report_of(
     known = facts.read_facts(connection, night.row, night.suite)
     why_not = cannot_remeasure or _why_not_again(connection, night)
     report = night_report(replace(known, cannot_remeasure=why_not))
-    if _is_cancelled(connection, night):
+    cut_short = _cut_short(connection, night)
+    if cut_short is not None:
         report = msgspec.structs.replace(
-            report,
-            verdict="no_verdict",
-            exit_code=ExitCode.CANCELLED.value,
-            reason="its run was cancelled before all answers had come",
+            report, verdict="no_verdict", exit_code=cut_short.exit_code.value, reason=cut_short.reason
         )
     return report
 
@@ -93,17 +91,17 @@ def _found(row: NightRow | None) -> NightRow:
     return row
 
 
-def remaining_ticks(connection: Connection, night: StoredNight) -> int | None:
-    """Return what the budget leaves for a further measurement; None without a budget."""
+def remaining_ticks(connection: Connection, night: StoredNight, run_id: int | None = None) -> int | None:
+    """Return what the budget leaves for a further measurement, or that of a run; None without a budget."""
     budget = night.options.budget_ticks
-    return None if budget is None else budget - sum(_spent_ticks(connection, night))
+    return budget - sum(_spent_ticks(connection, night, but=run_id)) if budget else None
 
 
 def _why_not_again(connection: Connection, night: StoredNight) -> str | None:
     """Return why the budget does not allow a second measurement; None where it does."""
     spent = _spent_ticks(connection, night)
     budget = night.options.budget_ticks
-    if budget is None or len(spent) != 1 or budget - spent[0] >= spent[0]:
+    if not budget or len(spent) != 1 or budget - spent[0] >= spent[0]:
         return None
     return (
         f"the budget leaves {dollars(max(0, budget - spent[0]))}, and a second measurement costs about"
@@ -111,14 +109,26 @@ def _why_not_again(connection: Connection, night: StoredNight) -> str | None:
     )
 
 
-def _spent_ticks(connection: Connection, night: StoredNight) -> list[int]:
-    """Return what each measurement cost so far, possible costs included."""
+def _spent_ticks(connection: Connection, night: StoredNight, but: int | None = None) -> list[int]:
+    """Return what each measurement cost so far, possible costs included; without that of the run `but`."""
     measured = measurements(connection, night.row.id)
-    counts = [counters.read(connection, one.run_id) for one in measured]
+    counts = [counters.read(connection, one.run_id) for one in measured if one.run_id != but]
     return [sum(found.get(("ticks", key), 0) for key in _SPENT) for found in counts]
 
 
-def _is_cancelled(connection: Connection, night: StoredNight) -> bool:
-    measured = measurements(connection, night.row.id)
-    found = runs.find(connection, measured[-1].run_id) if measured else None
-    return found is not None and found.state is RunState.CANCELLED
+class _CutShort(NamedTuple):
+    exit_code: ExitCode
+    reason: str
+
+
+_CANCELLED: Final = _CutShort(ExitCode.CANCELLED, "its run was cancelled before all answers had come")
+_REMOVED: Final = _CutShort(ExitCode.NO_VERDICT, "its run was removed before its answers were graded")
+
+
+def _cut_short(connection: Connection, night: StoredNight) -> _CutShort | None:
+    """Return how a person has ended the newest measurement of a night before it was complete, if one has."""
+    newest = measurements(connection, night.row.id)[-1]
+    run = runs.find(connection, newest.run_id)
+    if run is None:
+        return None if newest.is_graded else _REMOVED
+    return _CANCELLED if run.state is RunState.CANCELLED else None

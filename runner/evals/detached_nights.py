@@ -6,7 +6,7 @@ import logging
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from runner.db import runs
 from runner.db.evaluation import night_runs, nights
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from runner.intake.load import LoadResult
     from runner.settings import Settings
 
+_CALLED_WITHIN_MS: Final = 24 * 3600 * 1000  # after the end: who has not been called by then knows
+
 log = logging.getLogger("runner.evals")
 
 
@@ -33,10 +35,15 @@ class DetachedNights:
     def advance(self) -> None:
         """Take the next steps of every night whose run is over; start what has to be measured again.
 
+        A worker may have ended just before it called the command of a night: that is made up for.
+
         A night that needs a command, as one with a grader in Python, is left with the reason.
         """
         with self._database.read() as connection:
             waiting = night_runs.waiting_detached(connection)
+            uncalled = night_runs.uncalled_detached(connection, self._database.now_ms() - _CALLED_WITHIN_MS)
+        for night in uncalled:
+            self._call_on_end(night)
         for night in waiting:
             try:
                 self._advance(night)
@@ -60,6 +67,9 @@ class DetachedNights:
                 runs.start(connection, run_id, self._database.now_ms())
             return
         log.info("night.ended night=%s", night.name)
+        self._call_on_end(night)
+
+    def _call_on_end(self, night: NightRow) -> None:
         ended = night_end.read_end(self._database, night.id)
         problem = night_end.call_on_end(self._database, ended, to=sys.__stderr__ or subprocess.DEVNULL)
         if problem:

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, cast
 
 import orjson
@@ -23,7 +24,6 @@ from runner.rules.evaluation.graders.code_grader import ITEM_FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from runner.rules.evaluation.grade import Answer
     from runner.rules.evaluation.item import Item
@@ -101,7 +101,7 @@ class GraderProcess:
         """Start it; return what is wrong with the grader, or "". Raises OSError, and as `exchange`."""
         self._child = start_code(
             _PROGRAM,
-            folder=self._folder,
+            folder=self._folder if self._folder.is_dir() else Path(self._home.name),
             home=self._home.name,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -51,7 +51,7 @@ def open_graders(
     """Give the graders of a suite that is in `folder`; their processes end with the block.
 
     Without `trusts_code`, graders that are code of the suite grade nothing. Raises UsageError where a grader
-    cannot be made, TableError where a file of scores is none.
+    cannot be made, or its code is not on this machine, TableError where a file of scores is none.
     """
     processes: list[GraderProcess] = []
     graders: dict[str, AnswerGrader] = {}
@@ -61,6 +61,8 @@ def open_graders(
             grader = make_grader(spec)  # where it has faults, before anything is started
             if runs_code(spec) and not trusts_code:
                 graders[spec.name] = _InProcess(CodeGrader(None))
+            elif runs_code(spec) and not folder.is_dir():
+                raise _no_folder(spec, folder)
             elif may_hang(spec):
                 processes.append(GraderProcess(spec, folder, limits))
                 graders[spec.name] = processes[-1]
@@ -92,6 +94,13 @@ def resolved_grader(spec: GraderSpec, folder: Path) -> GraderSpec:
 def grader_hashes(suite: Suite, folder: Path) -> dict[str, str]:
     """Return the hashes of the graders by name; that of code is one of its module's source, too."""
     return {spec.name: grader_sha256(resolved_grader(spec, folder)) for spec in suite.graders}
+
+
+def _no_folder(spec: GraderSpec, folder: Path) -> UsageError:
+    return UsageError(
+        f'the code of the grader "{spec.name}" is not here: there is no folder {folder}',
+        fix="run the command on the machine that has the suite, or put the folder back",
+    )
 
 
 class _InProcess:

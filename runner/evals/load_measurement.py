@@ -13,6 +13,7 @@ from runner.evals.compile_night import job_lines
 from runner.intake.job_file import LoadFlags
 from runner.intake.job_file_input import JobFile
 from runner.intake.load import load
+from runner.rules.evaluation.suite import AGAIN
 from runner.tables.draft_file import DraftFile
 
 if TYPE_CHECKING:
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from runner.rules.evaluation.item import Item
     from runner.rules.evaluation.suite import Suite
     from runner.settings import Settings
-
-_AGAIN = ".again"  # of the stem of the second measurement
 
 
 def load_measurement(
@@ -45,7 +44,7 @@ def load_measurement(
 
     The job lines are kept in the state folder. Raises UserError.
     """
-    stem = suite.name if number == 1 else f"{suite.name}{_AGAIN}"
+    stem = suite.name if number == 1 else f"{suite.name}{AGAIN}"
     occasion = night.name.rpartition("@")[2]
     folder = StateFolder(settings.home)
     folder.prepare()

@@ -68,7 +68,7 @@ def regrade(
                 lacking = {
                     name: grader
                     for name, grader in grader_ids.items()
-                    if again or not grades.has_grades(connection, one.id, grader)
+                    if again or not grades.is_graded_by(connection, one.id, grader)
                 }
                 if not lacking or not one.is_graded:
                     continue

@@ -183,7 +183,7 @@ def test_prune_keeps_what_a_suite_may_grade_again(home: LiveRunner) -> None:
 
 
 def test_rm_says_what_it_does_to_a_night(home: LiveRunner) -> None:
-    """One that is open is measured anew; one that has ended keeps its scores."""
+    """One that is open ends without a verdict; one that has ended keeps its scores."""
     first, second = night_runs(home, 2)
     with nights_of(home) as driver:
         ended, opened = driver.begin("rm1"), driver.begin("rm2")
@@ -193,7 +193,7 @@ def test_rm_says_what_it_does_to_a_night(home: LiveRunner) -> None:
 
     text = f"the scores of night {ended.name} stay; it can no longer be graded again"
     assert text in runner(home, "rm", str(first), "--dry-run")
-    assert "has no verdict yet, and would be measured anew" in runner(home, "rm", str(second), "--dry-run")
+    assert "has no verdict yet, and would end without one" in runner(home, "rm", str(second), "--dry-run")
     shown = json.loads(runner(home, "rm", str(first), "--yes", "--json"))
     assert shown["removed"][0]["night"] == ended.name
 

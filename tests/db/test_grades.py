@@ -44,6 +44,18 @@ def stored_grades(driver: NightDriver) -> list[tuple[Any, ...]]:
     )
 
 
+def test_a_grader_that_a_crash_stopped_after_a_page_has_not_graded_all(database: Database) -> None:
+    """What it lacks is graded again; a lost answer needs no grade."""
+    driver = NightDriver(database)
+    row, grader = add_measurement(driver)
+    lost = AnswerRow(0, 2, 1, "lost", code="timeout")
+    driver.write(grades.put_answers, row, [answer(0, 1, 1), answer(0, 1, 2), lost])
+    driver.write(grades.put_grades, row, grader, [GradeRow(0, 1, 1, 1.0)])
+    assert not driver.read(grades.is_graded_by, row, grader)
+    driver.write(grades.put_grades, row, grader, [GradeRow(0, 1, 2, None, "", "it takes too long")])
+    assert driver.read(grades.is_graded_by, row, grader)
+
+
 def test_grades_are_replaced_by_key(database: Database) -> None:
     """Written again, the newest are there once; labels with reasons are stored once, and none is needed."""
     driver = NightDriver(database)

@@ -165,12 +165,12 @@ def test_a_night_that_is_graded_again_can_be_compared(database: Database) -> Non
     newer = {"correct": ("c-2", b"{}")}
     ids = driver.write(nights.set_graders, before, newer, spec=before.spec, content=encode_content(changed))
     found = [grades.GradeRow(0, item_id, epoch, 1.0) for epoch in (1, 2)]
-    assert not driver.read(grades.has_grades, row.id, ids["correct"])
+    assert not driver.read(grades.is_graded_by, row.id, ids["correct"])
     driver.write(grades.put_grades, row.id, ids["correct"], found)
     night = driver.begin("n2", graders={"correct": "c-2"})
     driver.measure(night, {"correct": {"a": [1.0, 1.0]}})
 
-    assert driver.read(grades.has_grades, row.id, ids["correct"])
+    assert driver.read(grades.is_graded_by, row.id, ids["correct"])
     (past,) = facts_of(driver, night).past
     assert past.scores == {CORRECT: {"a": [1.0, 1.0]}}
     assert past.content == changed

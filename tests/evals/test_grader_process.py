@@ -351,6 +351,18 @@ def test_answers_of_any_text_and_length_come_through(folder: Path) -> None:
     assert [grade.value for grade in grades] == [1, 1, 1, 1]
 
 
+def test_a_machine_without_the_folder_grades_by_patterns_and_refuses_code(tmp_path: Path) -> None:
+    """A worker may be on another machine than the suite: it does not call an answer unscored for that."""
+    pattern = GraderSpec(name="pattern", type="regex", options={"pattern": "(.+)"})
+    with open_graders(suite_of(pattern), tmp_path / "none", trusts_code=True) as graders:
+        assert graders.grade([(ITEM, Answer(text="Paris"))])["pattern"][0].value == 1
+    with (
+        pytest.raises(UsageError, match="there is no folder"),
+        open_graders(suite_of(code_spec()), tmp_path / "none", trusts_code=True),
+    ):
+        pass
+
+
 def test_scores_of_a_file_are_taken_by_item_and_epoch(tmp_path: Path) -> None:
     """A file that is not there has no scores yet; one outside the folder is refused."""
     spec = GraderSpec(name="outside", type="scores", options={"file": "scores.csv"})

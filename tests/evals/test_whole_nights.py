@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import night_ledger
@@ -12,9 +14,9 @@ from suite_folder import EPOCHS, ITEMS, write_suite
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 EVAL: Final = ("eval", "sums.suite.toml", "--rpm", "none", "--tpm", "none")
+JOBS: Final = Path(__file__).parents[2] / "jobs"
 REQUESTS: Final = ITEMS * EPOCHS
 KILLS: Final = 5
 
@@ -196,3 +198,18 @@ def test_two_commands_of_one_night_pay_once(tmp_path: Path) -> None:
         assert nights.simulator.books()["accepted"] == REQUESTS
         assert nights.wrong("n1") == []
         assert nights.nights() == [("sums@n1", "no_baseline")]
+
+
+def test_the_example_of_the_repository_is_measured(tmp_path: Path) -> None:
+    """jobs/questions.suite.toml with the answers beside it: most are right, and all are graded."""
+    answers = ("--answers", str(JOBS / "questions.answers.jsonl"))
+    with Simulator(tmp_path, *NO_LIMITS, "--instant", *answers) as simulator:
+        for name in ("questions.jsonl", "questions.suite.toml"):
+            shutil.copy(JOBS / name, tmp_path)
+        with LiveRunner(tmp_path, simulator) as home:
+            command = home.start("eval", "questions.suite.toml", "--occasion", "n1", "-q")
+            assert command.wait() == 0, command.output
+    report = json.loads((tmp_path / "questions.n1.eval.json").read_text())
+    graders = {grader["grader"]: grader for grader in report["graders"]}
+    assert graders["correct"]["measured"] == 120
+    assert 0.5 < graders["correct"]["mean"] < 1

@@ -118,7 +118,7 @@ def night_text(night: NightRun) -> str:
     """Return what the removal of a run does to the night that it measured."""
     name = one_line(night.night, len(night.night))
     if night.kept is Kept.OPEN:
-        return f"night {name} has no verdict yet, and would be measured anew"
+        return f"night {name} has no verdict yet, and would end without one"
     return f"the scores of night {name} stay; it can no longer be graded again"
 
 

@@ -11,7 +11,7 @@ from runner.cli.session.night_calls import STOPS, EvalFlags, NightCalls
 from runner.embedded.gc_pause import gc_paused
 from runner.embedded.loading_lock import occasion_lock
 from runner.engine.cost_bounds import price_basis
-from runner.evals import night_end, tonight
+from runner.evals import tonight
 from runner.evals.begin_night import begin_night
 from runner.evals.grading import refuse_untrusted
 from runner.evals.night_options import NightOptions
@@ -24,7 +24,6 @@ from runner.tables.table import TableError
 
 if TYPE_CHECKING:
     from runner.cli.session.engine_lease import EngineLease
-    from runner.db.evaluation.nights import NightRow
     from runner.evals.read_suite import ReadSuite
     from runner.settings import Settings
 
@@ -39,11 +38,6 @@ def eval_suite(settings: Settings, lease: EngineLease, file: Path, flags: EvalFl
         _refuse_bad_items(read)
         if not flags.trust_code:
             refuse_untrusted(read.suite)
-
-        def check(night: NightRow) -> None:
-            if not flags.detach:
-                night_end.check_files(night, force=flags.force)
-
         calls = NightCalls(settings=settings, database=database, lease=lease, flags=flags)
         now_ms = database.now_ms()
         with database.read() as connection:
@@ -62,18 +56,18 @@ def eval_suite(settings: Settings, lease: EngineLease, file: Path, flags: EvalFl
                 chosen.occasion,
                 _options(read, flags),
                 new=flags.new,
-                check=check,
+                check=calls.refuse_foreign_files,
             )
         return calls.measure(night, is_new=is_new)
 
 
 def _options(read: ReadSuite, flags: EvalFlags) -> NightOptions:
-    """Return the options of tonight as this call has them; those of an earlier call are replaced."""
+    """Return the options of tonight, as far as this call names them."""
     return NightOptions(
         folder=str(read.suite_folder.absolute()),
         output=str((flags.output or Path()).absolute()),
         trusts_code=flags.trust_code,
-        budget_ticks=flags.budget or None,
+        budget_ticks=flags.budget,
         rpm=flags.rpm,
         tpm=flags.tpm,
         max_attempts=flags.max_attempts,

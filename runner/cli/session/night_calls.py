@@ -14,18 +14,23 @@ from runner.cli.printing import print_json, print_note
 from runner.cli.render.ending_text import rerun_command
 from runner.cli.render.live_object import live_object
 from runner.cli.render.load_notes import loaded_lines
+from runner.cli.render.text import error_block
 from runner.cli.session import budget_prices, work
 from runner.cli.session.context import require_api
 from runner.cli.session.ending import ending_lines
 from runner.cli.session.loading import confirm_sending
 from runner.cli.session.print_night import print_night
 from runner.cli.session.run_state import read_snapshot
+from runner.db import runs
 from runner.db.evaluation import nights
+from runner.db.evaluation.measurements import measurements
 from runner.db.run_snapshot import Part
-from runner.evals import night_end
+from runner.evals import decide_night, night_end
 from runner.evals.advance_night import NightSteps
 from runner.evals.github import is_github_actions, write_step_summary
 from runner.evals.night_options import read_options
+from runner.evals.stored_night import read_night
+from runner.rules.errors import EngineBug, Unreachable, UserError
 from runner.rules.evaluation import workflow_commands
 from runner.rules.evaluation.forms.night_markdown import night_markdown
 from runner.rules.exit_codes import ExitCode
@@ -90,27 +95,56 @@ class NightCalls:
     is_sending_confirmed: bool = False
 
     def finish(self, night: NightRow) -> int:
-        """Finish a night that an earlier call left; where a person is needed, leave it with a note."""
+        """Finish a night that an earlier call left; where a person is needed, leave it with a note.
+
+        What is wrong with it does not keep the command from measuring tonight.
+        """
         if not self.flags.quiet:
             print_note(f"{night.name} was not finished: that comes first")
-        code = self._follow(night)
-        if code is None:
-            return self._report(night)
+        try:
+            self.refuse_foreign_files(night)
+            code = self._follow(night)
+            if code is None:
+                return self._report(night)
+        except (Unreachable, EngineBug):
+            raise
+        except UserError as error:
+            print_note(error_block(error))
+            code = ExitCode.NO_VERDICT
         if code not in STOPS and not self.flags.detach:
             print_note(f"{night.name} stays unfinished; runner status {night.name} shows why")
         return code
+
+    def refuse_foreign_files(self, night: NightRow) -> None:
+        """Raise UserError where the files of a night could not be written at its end."""
+        if not self.flags.detach:
+            night_end.check_files(night, force=self.flags.force)
 
     def measure(self, night: NightRow, *, is_new: bool) -> int:
         """Measure a night, or carry it on; return the exit code."""
         if night.state is nights.NightState.ENDED and not is_new and not self.flags.quiet:
             print_note(f"{night.name} has ended; its files are written again")
+        with self.database.read() as connection:
+            measured = measurements(connection, night.id)
+        for one in measured:
+            self._take_limits(night, one.run_id)
         code = self._follow(night)
         return self._report(night) if code is None else code
 
+    def _take_limits(self, night: NightRow, run_id: int) -> None:
+        """Let a run that was loaded by an earlier call have the limits that this one names."""
+        given = {name: getattr(self.flags, name) for name in ("rpm", "tpm", "max_failures")}
+        given = {name: value for name, value in given.items() if value is not None}
+        with self.database.write() as connection:
+            if runs.find(connection, run_id) is None:
+                return
+            if self.flags.budget is not None:
+                stored = read_night(connection, night)
+                given["budget_ticks"] = decide_night.remaining_ticks(connection, stored, run_id)
+            runs.update_options(connection, run_id, **given)
+
     def _follow(self, night: NightRow) -> int | None:
         """Work until a night has ended, and return None; else the exit code of what stopped it."""
-        if not self.flags.detach:
-            night_end.check_files(night, force=self.flags.force)
         steps = NightSteps(
             settings=self.settings,
             database=self.database,

@@ -84,11 +84,16 @@ def put_grades(connection: Connection, measurement_id: int, grader_id: int, rows
     _upsert(connection, "eval_grades", [*_KEY, ("grader_id", "INT")], _GRADE, values)
 
 
-def has_grades(connection: Connection, measurement_id: int, grader_id: int) -> bool:
-    """Return whether a grader has graded answers of a measurement."""
-    query = text("SELECT 1 FROM eval_grades WHERE measurement_id = :id AND grader_id = :grader LIMIT 1")
-    found = connection.execute(query, {"id": measurement_id, "grader": grader_id})
-    return found.one_or_none() is not None
+def is_graded_by(connection: Connection, measurement_id: int, grader_id: int) -> bool:
+    """Return whether a grader has graded every answer of a measurement: a crash leaves the first pages."""
+    query = text(
+        "SELECT (SELECT COUNT(*) FROM eval_grades WHERE measurement_id = :id AND grader_id = :grader)"
+        " AS graded, (SELECT COUNT(*) FROM eval_answers WHERE measurement_id = :same AND is_answered = 1)"
+        " AS answered"
+    )
+    values = {"id": measurement_id, "same": measurement_id, "grader": grader_id}
+    found = connection.execute(query, values).one()
+    return bool(found.graded >= found.answered)
 
 
 def _upsert(

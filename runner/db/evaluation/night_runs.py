@@ -13,6 +13,8 @@ from runner.db.evaluation.nights import NightState
 from runner.rules.evaluation.kept_answers import reason_to_keep
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from sqlalchemy import Connection
 
     from runner.db.evaluation.nights import NightRow
@@ -65,5 +67,17 @@ def waiting_detached(connection: Connection) -> list[NightRow]:
         " r.finished_at_ms IS NOT NULL)) AND NOT EXISTS (SELECT 1 FROM eval_measurements later"
         " WHERE later.night_id = n.id AND later.number > m.number))"
     )
-    found = [(night, orjson.loads(night.options)) for night in nights.select(connection, condition, "n.id")]
-    return [night for night, given in found if given.get("is_detached") and given.get("problem") is None]
+    return _detached(nights.select(connection, condition, "n.id"))
+
+
+def uncalled_detached(connection: Connection, since_ms: int) -> list[NightRow]:
+    """Return the nights in the background that ended since a time, and whose command was not called."""
+    condition = "n.state = 'ended' AND n.on_end_at_ms IS NULL AND n.ended_at_ms >= :since"
+    found = _detached(nights.select(connection, condition, "n.id", since=since_ms))
+    return [night for night in found if orjson.loads(night.options).get("on_end") is not None]
+
+
+def _detached(found: Iterable[NightRow]) -> list[NightRow]:
+    """Return those of the nights that workers advance."""
+    options = [(night, orjson.loads(night.options)) for night in found]
+    return [night for night, given in options if given.get("is_detached") and given.get("problem") is None]

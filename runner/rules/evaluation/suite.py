@@ -12,6 +12,7 @@ GateRule = Literal["no-drop", "no-worse", "at-least", "measured"]
 COMPARING_RULES: Final[tuple[GateRule, ...]] = ("no-drop", "no-worse")
 MEASURED_DEFAULT: Final = 0.98  # of the answers; a night with fewer has no verdict
 BASELINE_DEFAULT: Final = "rolling:14"
+AGAIN: Final = ".again"  # ends the name of a second measurement's run: SUITE.again@DATE
 FALSE_ALARM_NIGHTS: Final = 90  # one false alarm in so many unchanged nights
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from runner.rules.evaluation.gate_table import read_gates
-from runner.rules.evaluation.suite import GraderSpec, Subject, Suite
+from runner.rules.evaluation.suite import AGAIN, GraderSpec, Subject, Suite
 from runner.rules.evaluation.suite_items import FieldMap, ItemForm, SuiteItems
 from runner.rules.toml_section import TomlSection, json_faults
 
@@ -76,6 +76,8 @@ def _no_suite_name(name: str) -> str | None:
     """Return why a text is no name of a suite, whose nights are runs NAME@DATE and files NAME.DATE."""
     if not name.isprintable() or set("@/") & set(name) or name != name.strip():
         return "is no name of a suite: it has @ or /, or begins or ends with a space"
+    if name.endswith(AGAIN):
+        return f"ends with {AGAIN}: so end the second measurements of other suites"
     if len(name) > _SUITE_NAME_CHARACTERS_MAX:
         return f"is longer than {_SUITE_NAME_CHARACTERS_MAX} characters"
     if name.isdigit() or name.startswith(("-", ".")):
