@@ -43,9 +43,9 @@ def begin_night(
 ) -> tuple[NightRow, bool]:
     """Return the night of a suite and an occasion, and whether it was begun now; its options are taken.
 
-    The caller holds the lock of the suite's occasions. `check` raises where the night cannot be used with its
-    options; that leaves the database as it was, else the night would stand before all later ones. Raises
-    UsageError where it was begun with other content: what was paid for is not mixed.
+    `check` raises where it cannot be used with its options: then it is not begun, and keeps those it had;
+    else it would stand before all later nights. The caller holds the lock of the suite's occasions. Raises
+    UsageError where the night was begun with other content: what was paid for is not mixed.
     """
     content = hashes_of(suite, items, grader_hashes(suite, Path(options.folder)))
     with database.write() as connection:

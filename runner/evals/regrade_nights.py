@@ -13,6 +13,7 @@ from runner.db.evaluation.measurements import measurements
 from runner.evals.grade_measurement import grade_run
 from runner.evals.grading import grader_hashes, open_graders
 from runner.evals.stored_night import read_night
+from runner.rules.evaluation.graders import takes_scores
 from runner.rules.evaluation.night_content import decode_content, encode_content
 from runner.rules.evaluation.night_gate import POOL_MOST
 from runner.rules.evaluation.suite_json import decode_suite, encode_suite
@@ -58,9 +59,13 @@ def regrade(
 ) -> list[str]:
     """Grade the stored answers of nights by these graders; return the names of nights without answers.
 
-    What a grader has graded already is left as it is, unless `again`.
+    What a grader has graded already is left as it is, unless `again`. The scores of a file are of one night's
+    answers: they are taken only where one night alone is graded again.
     """
     without: list[str] = []
+    if not again or len(rows) > 1:
+        of_files = {spec.name for spec in suite.graders if takes_scores(spec)}
+        grader_ids = {name: grader for name, grader in grader_ids.items() if name not in of_files}
     for row in rows:
         with database.read() as connection:
             night = read_night(connection, row)

@@ -101,6 +101,31 @@ def test_a_larger_budget_carries_a_night_on(tmp_path: Path) -> None:
         assert nights.eval("n1", "--budget", "5")["answers"]["answered"] == REQUESTS
 
 
+def test_a_night_that_a_person_has_paused_stays_paused(tmp_path: Path) -> None:
+    """The command of the next night does not spend its money; its own command does."""
+    with nights_in(tmp_path) as nights:
+        begin(nights, "n1")
+        paused = nights.home.start("pause", "sums@n1")
+        assert paused.wait() == 0, paused.output
+        nights.eval("n2")
+        assert nights.nights() == [("sums@n1", None), ("sums@n2", "no_baseline")]
+        nights.eval("n1")
+        assert nights.nights()[0] == ("sums@n1", "no_baseline")
+
+
+def test_scores_of_a_file_are_those_of_one_night(tmp_path: Path) -> None:
+    """They are not given to the answers of the nights before."""
+    with nights_in(tmp_path) as nights:
+        nights.eval("n1")
+        suite = tmp_path / "sums.suite.toml"
+        external = '\n[[grader]]\nname = "outside"\ntype = "scores"\nfile = "s.csv"\n'
+        suite.write_text(suite.read_text() + external)
+        (tmp_path / "s.csv").write_text("id,score\nsum-000,1\n")
+        nights.eval("n2")
+        given = "SELECT COUNT(*) FROM eval_grades e JOIN eval_graders g ON g.id = e.grader_id"
+        assert nights.home.count(f"{given} WHERE g.name = 'outside'") == REQUESTS
+
+
 def test_a_suite_may_be_moved_in_the_middle_of_a_night(tmp_path: Path) -> None:
     """Its graders in Python are looked for where it is now."""
     with nights_in(tmp_path) as nights:

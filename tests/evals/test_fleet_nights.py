@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import signal
-from functools import partial
 from typing import TYPE_CHECKING
 
 from live_runner import wait_until
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hosts import Fleet, Host
-    from live_runner import Simulator
 
 EVAL = ("eval", "sums.suite.toml", "--rpm", "none", "--tpm", "none", "--occasion")
 REQUESTS = ITEMS * EPOCHS
@@ -39,6 +37,11 @@ def kill_a_worker(host: Host) -> None:
         os.kill(host.query(alive)[0][0], signal.SIGKILL)
 
 
+def wait_for_accepted(made: Fleet, accepted: int) -> None:
+    """Wait until the simulator has accepted that many submissions."""
+    wait_until(lambda: made.simulator.books()["accepted"] >= accepted, "requests are accepted")
+
+
 def test_workers_end_a_night_whose_suite_is_elsewhere(fleet: Callable[..., Fleet], tmp_path: Path) -> None:
     """A drop is measured twice, its command is called once, and kills cost what was in flight."""
     write_suite(tmp_path)
@@ -57,8 +60,7 @@ def test_workers_end_a_night_whose_suite_is_elsewhere(fleet: Callable[..., Fleet
     assert command.wait() == 0, command.output
     elsewhere = host.folder.rename(tmp_path / "elsewhere")
     for number in range(1, KILLS + 1):
-        reached = before + number * REQUESTS // 2
-        wait_until(partial(_is_reached, made.simulator, reached), "requests are accepted")
+        wait_for_accepted(made, before + number * REQUESTS // 2)
         kill_a_worker(other)
     wait_until(called.exists, "the command of the night is called")
     elsewhere.rename(host.folder)
@@ -73,7 +75,3 @@ def test_workers_end_a_night_whose_suite_is_elsewhere(fleet: Callable[..., Fleet
     assert 2 * REQUESTS <= paid <= 2 * REQUESTS + KILLS * IN_FLIGHT
     stored = "SELECT n.name, COUNT(*) FROM eval_verdicts v JOIN eval_nights n ON n.id = v.night_id GROUP BY 1"
     assert dict(host.query(stored)) == {"sums@n1": 1, "sums@n2": 1, "sums@n3": 1, "sums@bg": 1}
-
-
-def _is_reached(simulator: Simulator, accepted: int) -> bool:
-    return bool(simulator.books()["accepted"] >= accepted)

@@ -122,6 +122,15 @@ def test_a_drop_that_was_accepted_is_no_noise(is_meant: bool, verdict: str) -> N
     assert night_report(tonight).verdict == verdict
 
 
+def test_a_night_that_only_missed_a_floor_is_noise_as_ever() -> None:
+    """It regressed and was accepted, but not for a drop: what it says of nights is kept."""
+    unlike = [past(8, scores(97, 3)), past(9, scores(99, 1), is_meant=True), past(10, scores(93, 7))]
+    same = [replace(night, is_meant=False) for night in unlike]
+
+    found, usual = (gate(facts(measurement(GOOD), [*WEEK, *nights])).noise for nights in (unlike, same))
+    assert found == usual != 1
+
+
 def test_a_pinned_night_is_the_baseline_alone() -> None:
     pinned = suite(replace(NO_DROP, baseline="pinned:launch"), MEASURED)
     nights = [past(1, scores(80, 20), pinned_as="launch", is_accepted=False), *WEEK[1:]]

@@ -300,9 +300,9 @@ GUARDS = (
     Guard(
         name="a night begins only where its report has a place",
         without_it="a night without a place for its files stands before all later ones",
-        file="runner/cli/session/eval_night.py",
-        old="check=calls.refuse_foreign_files",
-        new="check=lambda _: None",
+        file="runner/cli/session/night_calls.py",
+        old="night_end.check_files(night, force=self.flags.force)",
+        new="pass",
         tests="tests/evals/test_whole_nights.py -m 'not soak' -k place_that_is_none",
     ),
 )

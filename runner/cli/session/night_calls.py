@@ -34,6 +34,8 @@ from runner.rules.errors import EngineBug, Unreachable, UserError
 from runner.rules.evaluation import workflow_commands
 from runner.rules.evaluation.forms.night_markdown import night_markdown
 from runner.rules.exit_codes import ExitCode
+from runner.rules.shell_words import shell_word
+from runner.rules.states import PauseReason
 
 if TYPE_CHECKING:
     from runner.cli.session.engine_lease import EngineLease
@@ -99,8 +101,10 @@ class NightCalls:
 
         What is wrong with it does not keep the command from measuring tonight.
         """
-        if not self.flags.quiet:
-            print_note(f"{night.name} was not finished: that comes first")
+        if self._is_paused_by_user(night):
+            self._note(f"{night.name} stays paused; to continue: runner resume {shell_word(night.name)}")
+            return ExitCode.NO_VERDICT
+        self._note(f"{night.name} was not finished: that comes first")
         try:
             self.refuse_foreign_files(night)
             code = self._follow(night)
@@ -114,6 +118,12 @@ class NightCalls:
         if code not in STOPS and not self.flags.detach:
             print_note(f"{night.name} stays unfinished; runner status {night.name} shows why")
         return code
+
+    def _is_paused_by_user(self, night: NightRow) -> bool:
+        with self.database.read() as connection:
+            measured = measurements(connection, night.id)
+            run = runs.find(connection, measured[-1].run_id) if measured else None
+        return run is not None and run.pause_reason == PauseReason.USER
 
     def refuse_foreign_files(self, night: NightRow) -> None:
         """Raise UserError where the files of a night could not be written at its end."""

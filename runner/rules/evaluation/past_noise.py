@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple
+from statistics import NormalDist
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from runner.rules.evaluation.night_gate import POOL_LEAST, POOL_MOST
+from runner.rules.evaluation.night_gate import POOL_LEAST, POOL_MOST, REMEASURE_BELOW
 from runner.rules.evaluation.tallies import Tallies, added, paired_items
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Sequence
+
+_LOOKS_WORSE: Final = NormalDist().inv_cdf(REMEASURE_BELOW)  # the z of a night that is measured again
 
 
 class PastScores(NamedTuple):
@@ -39,8 +42,9 @@ def past_z(nights: Sequence[PastScores], clusters: Sequence[Hashable] | None = N
             alarm = alarm or night
             continue
         for one in (alarm, night):
-            if one is not None and not night.is_meant:
-                yield from _z(one, pool, clusters)
+            if one is not None:
+                found = _z(one, pool, clusters)
+                yield from (z for z in found if not (night.is_meant and z < _LOOKS_WORSE))
         pool.append(night)
         alarm = None
 

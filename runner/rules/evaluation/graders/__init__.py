@@ -6,6 +6,7 @@ from runner.rules.evaluation.graders.make_grader import (
     make_grader,
     may_hang,
     runs_code,
+    takes_scores,
 )
 
-__all__ = ["grader_faults", "grader_sha256", "make_grader", "may_hang", "runs_code"]
+__all__ = ["grader_faults", "grader_sha256", "make_grader", "may_hang", "runs_code", "takes_scores"]

@@ -91,6 +91,11 @@ def runs_code(spec: GraderSpec) -> bool:
     return any(kind.is_code for kind in _kinds(spec.type, spec.options))
 
 
+def takes_scores(spec: GraderSpec) -> bool:
+    """Return whether a grader, or one within it, takes scores of a file: they are of one night's answers."""
+    return any(kind is TYPES["scores"] for kind in _kinds(spec.type, spec.options))
+
+
 def _make(type_name: str, options: Mapping[str, Any], load_function: LoadFunction | None) -> Grader:
     kind = TYPES[type_name]
     if kind.has_parts:
