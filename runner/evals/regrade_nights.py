@@ -62,26 +62,48 @@ def regrade(
     What a grader has graded already is left as it is, unless `again`. The scores of a file are of one night's
     answers: they are taken only where one night alone is graded again.
     """
-    without: list[str] = []
     if not again or len(rows) > 1:
-        of_files = {spec.name for spec in suite.graders if takes_scores(spec)}
-        grader_ids = {name: grader for name, grader in grader_ids.items() if name not in of_files}
-    for row in rows:
-        with database.read() as connection:
-            night = read_night(connection, row)
-            for one in measurements(connection, row.id):
-                lacking = {
-                    name: grader
-                    for name, grader in grader_ids.items()
-                    if again or not grades.is_graded_by(connection, one.id, grader)
-                }
-                if not lacking or not one.is_graded:
-                    continue
-                if runs.find(connection, one.run_id) is None:
-                    without.append(row.name)
-                    continue
+        grader_ids = _without_files(suite, grader_ids)
+    return [
+        row.name
+        for row in rows
+        if not _regrade_night(database, row, suite, grader_ids, folder, trusts_code=trusts_code, again=again)
+    ]
+
+
+def _without_files(suite: Suite, grader_ids: Mapping[str, int]) -> dict[str, int]:
+    """Return the graders that do not take the scores of a file."""
+    of_files = {spec.name for spec in suite.graders if takes_scores(spec)}
+    return {name: grader for name, grader in grader_ids.items() if name not in of_files}
+
+
+def _regrade_night(
+    database: Database,
+    row: NightRow,
+    suite: Suite,
+    grader_ids: Mapping[str, int],
+    folder: Path,
+    *,
+    trusts_code: bool,
+    again: bool,
+) -> bool:
+    """Grade what a night lacks; return False where its answers are gone."""
+    has_answers = True
+    with database.read() as connection:
+        night = read_night(connection, row)
+        for one in measurements(connection, row.id):
+            lacking = {
+                name: grader
+                for name, grader in grader_ids.items()
+                if again or not grades.is_graded_by(connection, one.id, grader)
+            }
+            if not lacking or not one.is_graded:
+                continue
+            if runs.find(connection, one.run_id) is None:
+                has_answers = False
+            else:
                 _regrade(database, night, one, _only(suite, lacking), lacking, folder, trusts_code)
-    return without
+    return has_answers
 
 
 def _only(suite: Suite, grader_ids: Mapping[str, int]) -> Suite:
