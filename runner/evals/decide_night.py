@@ -69,8 +69,9 @@ def report_of(
 def end(database: Database, night: StoredNight, report: NightReport, *, keeps_accepted: bool = False) -> None:
     """Store a report and end its night. A valid night that has not regressed enters the pool.
 
-    `keeps_accepted`: a night that is in the pool stays there.
+    `keeps_accepted`: a night that is in the pool stays there where it is valid.
     """
+    is_kept = night.row.is_accepted and is_valid(report)
     with database.write() as connection:
         nights.end(
             connection,
@@ -78,7 +79,7 @@ def end(database: Database, night: StoredNight, report: NightReport, *, keeps_ac
             verdict=report.verdict,
             exit_code=report.exit_code,
             is_valid=is_valid(report),
-            is_accepted=is_accepted_by_itself(report) or (keeps_accepted and night.row.is_accepted),
+            is_accepted=is_accepted_by_itself(report) or (keeps_accepted and is_kept),
             report=encoded(report),
             now_ms=database.now_ms(),
             is_regrade=night.row.state is NightState.ENDED,

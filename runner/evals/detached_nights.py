@@ -8,7 +8,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from sqlalchemy.exc import DBAPIError
+
 from runner.db import runs
+from runner.db.driver_errors import is_unavailable
 from runner.db.evaluation import night_runs, nights
 from runner.evals import night_end
 from runner.evals.advance_night import NightSteps
@@ -50,6 +53,11 @@ class DetachedNights:
             except UserError as error:
                 log.warning("night.needs_command night=%s cause=%s", night.name, error)
                 self._leave(night, error.what)
+            except Exception as error:  # one night must not keep the reaper from all runs
+                if isinstance(error, DBAPIError) and is_unavailable(error):
+                    raise
+                log.exception("night.bug night=%s", night.name)
+                self._leave(night, f"a bug: {type(error).__name__}: {error}")
 
     def _advance(self, night: NightRow) -> None:
         options = read_options(night.options)

@@ -139,6 +139,7 @@ def test_a_pinned_night_is_the_baseline_alone() -> None:
     without = night_report(facts(measurement(GOOD), WEEK, suite=pinned))
 
     assert (report.verdict, report.gates[0].baseline) == ("improved", ["support@2026-11-01"])
+    assert not report.gates[0].is_provisional
     assert (without.verdict, without.exit_code) == ("no_baseline", 0)
     assert without.reason == 'correct: no night with these items and this grader is pinned as "launch"'
 

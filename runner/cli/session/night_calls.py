@@ -212,6 +212,8 @@ class NightCalls:
             return None
         for line in ending_lines(snapshot, command, self.settings):
             print_note(line)
+        if self.flags.as_json:
+            print_json(live_object(snapshot))
         return snapshot.stored.exit_code
 
     def _report(self, night: NightRow) -> int:

@@ -130,7 +130,7 @@ def no_drop(
         verdict=verdict,
         is_repeated=is_repeated,
         difference=found,
-        is_provisional=pool_nights < SURE_FROM,
+        is_provisional=nights_least == POOL_LEAST and pool_nights < SURE_FROM,
         first_z=plain.tails.z,
         noise=noise,
     )
