@@ -11,6 +11,7 @@ from run_driver import NOW_MS
 from runner.db import counters
 from runner.db.evaluation import grades, measurements, nights
 from runner.db.evaluation.facts import read_facts
+from runner.db.evaluation.graders import grader_ids
 from runner.db.evaluation.items import items_of
 from runner.rules.evaluation.night_content import encode_content
 from runner.rules.evaluation.night_facts import Column, NightCosts
@@ -64,6 +65,21 @@ def test_a_measurement_counts_when_it_is_graded(database: Database) -> None:
     driver.write(measurements.add_measurement, night.id, 2, 9)
 
     assert facts_of(driver, night).again is None
+
+
+def test_reasons_of_answers_without_a_grade_are_counted(database: Database) -> None:
+    """By column, over both measurements; answers with a grade do not count."""
+    driver = NightDriver(database)
+    night = driver.begin()
+    first = driver.measure(night, {"correct": {"a": [1.0, 1.0]}})
+    second = driver.measure(night, {"correct": {"a": [1.0, 1.0]}}, number=2)
+    (item_id, _), *_ = driver.read(items_of, night.id)
+    (grader_id,) = driver.read(grader_ids, night.id).values()
+    lost = [grades.GradeRow(0, item_id, 2, None, "", "it hung")]
+    for measured in (first, second):
+        driver.write(grades.put_grades, measured.id, grader_id, lost)
+
+    assert facts_of(driver, night).unscored == {CORRECT: {"it hung": 2}}
 
 
 def test_past_nights_are_valid_ones_before_it(database: Database) -> None:

@@ -23,7 +23,13 @@ from runner.rules.evaluation.forms.items_csv import HEADINGS, ItemLine, items_cs
 from runner.rules.evaluation.forms.night_junit import night_junit
 from runner.rules.evaluation.forms.night_markdown import night_markdown
 from runner.rules.evaluation.forms.night_words import VERDICT_WORDS
-from runner.rules.evaluation.forms.score_words import chance_words, change_words, item_words, score_words
+from runner.rules.evaluation.forms.score_words import (
+    chance_words,
+    change_words,
+    item_words,
+    score_words,
+    unscored_words,
+)
 from runner.rules.evaluation.night_report import ItemReport
 
 if TYPE_CHECKING:
@@ -386,6 +392,15 @@ def test_an_item_has_counts_where_its_scores_are_whole(
         variant="", id="a", answers=answered, score=score, base_answers=base_answers, base_score=base_score
     )
     assert item_words(made) == words
+
+
+def test_the_commonest_reason_without_a_score_is_named() -> None:
+    """Else a file that is missing looks like wrong answers."""
+    hung = replace(grader(), measured=110, unscored={"it took more than 5 s": 9, "it crashed": 1})
+
+    assert unscored_words(hung).startswith(
+        "110 of 120 answers scored (it took more than 5 s), with the others"
+    )
 
 
 def test_all_changed_items_are_listed_the_worst_first() -> None:

@@ -15,6 +15,7 @@ from runner.db.evaluation import answer_groups, stored_scores
 from runner.db.evaluation.graders import grader_ids
 from runner.db.evaluation.items import changes_since, items_of
 from runner.db.evaluation.measurements import measurements, measurements_of
+from runner.db.evaluation.stored_labels import read_reasons
 from runner.db.evaluation.stored_scores import Side
 from runner.rules.evaluation.night_content import decode_content
 from runner.rules.evaluation.night_facts import (
@@ -96,7 +97,21 @@ def read_facts(
         costs=costs or run_costs(connection, [row.run_id for row in own]),
         cannot_remeasure=cannot_remeasure,
         clusters=_clusters(items),
+        unscored=_unscored(connection, night, own),
     )
+
+
+def _unscored(
+    connection: Connection, night: NightRow, own: Sequence[MeasurementRow]
+) -> dict[Column, Mapping[str, int]]:
+    """Return why answers of a night have no grade, by column."""
+    graders = grader_ids(connection, night.id)
+    names = {grader_id: name for name, grader_id in graders.items()}
+    found = read_reasons(connection, [row.id for row in own], graders.values())
+    return {
+        Column(night.variants[variant], names[grader_id]): reasons
+        for (grader_id, variant), reasons in found.items()
+    }
 
 
 def _own_measurements(connection: Connection, night: NightRow) -> list[MeasurementRow]:

@@ -25,7 +25,7 @@ from runner.rules.statistics.intervals import (
 from runner.rules.statistics.multiple_tests import holm
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Hashable, Mapping, Sequence
 
     from runner.rules.evaluation.column_night import ColumnNight, NightColumns
     from runner.rules.evaluation.suite import GraderSpec, Suite
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from runner.rules.statistics.intervals import MeanError
 
 _CONFIDENCE: Final = 0.95
+_REASONS_MAX: Final = 5
 
 
 def grader_reports(columns: NightColumns) -> list[GraderReport]:
@@ -69,7 +70,13 @@ def _report(columns: NightColumns, variant: str, grader: GraderSpec) -> GraderRe
         worst=side.low,
         best=side.high,
         change=_change(night, suite.epochs, 1 / alarm_nights),
+        unscored=_commonest(columns.facts.unscored.get(Column(variant, grader.name), {})),
     )
+
+
+def _commonest(reasons: Mapping[str, int]) -> dict[str, int]:
+    ordered = sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0]))
+    return dict(ordered[:_REASONS_MAX])
 
 
 def _interval(side: Tallies, clusters: Sequence[Hashable] | None) -> Interval | None:

@@ -111,8 +111,9 @@ class ItemChanges:
 class NightFacts:
     """A night. `again` is its repeated measurement; `past` are the nights before, oldest first.
 
-    `cannot_remeasure`: why it cannot be measured again, such as the budget; else None. `clusters` maps items
-    to their clusters where the suite names them.
+    `unscored` says why answers of a column have no grade, with their number. `cannot_remeasure`: why it
+    cannot be measured again, such as the budget; else None. `clusters` maps items to their clusters where the
+    suite names them.
     """
 
     suite: Suite
@@ -125,6 +126,7 @@ class NightFacts:
     item_changes: ItemChanges
     costs: NightCosts
     cannot_remeasure: str | None = None
+    unscored: Mapping[Column, Mapping[str, int]] = field(default_factory=dict)
     clusters: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, UnsetType, field
 
 from runner.rules.json_object import MONEY, JsonObject, Moment, Schema, about
 
@@ -63,6 +63,9 @@ class GraderReport(JsonObject, frozen=True, kw_only=True):
     worst: Annotated[float, about("the mean where every answer without a score is wrong")]
     best: Annotated[float, about("the mean where every answer without a score is right")]
     change: Annotated[ScoreChange | None, about("null: no baseline yet")]
+    unscored: Annotated[
+        dict[str, int], about("answers that a grader could not grade, by the reason; the 5 commonest")
+    ] = field(default_factory=dict)
 
 
 class ItemReport(JsonObject, frozen=True, kw_only=True):

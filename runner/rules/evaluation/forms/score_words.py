@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from runner.rules.counted import count
 from runner.rules.evaluation.night_gate import REMEASURE_BELOW, SURE_FROM
 from runner.rules.evaluation.plain_words import once_in_nights, percent, points_change
+from runner.rules.redact import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from runner.rules.evaluation.night_report import GateReport, GraderReport, ItemReport, ScoreChange
 
 _P_SHOWN: Final = 0.001
+_REASON_LENGTH: Final = 80
 
 
 def score_words(grader: GraderReport) -> str:
@@ -29,8 +31,9 @@ def unscored_words(grader: GraderReport) -> str:
     """Return how many answers have a score, and what the mean is with the others; "" where all have one."""
     if grader.measured == grader.answers:
         return ""
+    reason = next((f" ({one_line(reason, _REASON_LENGTH)})" for reason in grader.unscored), "")
     return (
-        f"{grader.measured:,} of {count(grader.answers, 'answer')} scored,"
+        f"{grader.measured:,} of {count(grader.answers, 'answer')} scored{reason},"
         f" with the others {percent(grader.worst)} if wrong, {percent(grader.best)} if right"
     )
 
