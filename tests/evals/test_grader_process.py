@@ -291,7 +291,7 @@ def test_without_its_folder_nothing_is_graded(tmp_path: Path) -> None:
     (grade,) = grades_of(process, "a")
     process.close()
 
-    assert grade.reason == "the grader cannot be started: No such file or directory"
+    assert grade.reason == "the grader cannot be started: ModuleNotFoundError: No module named 'mine'"
 
 
 def test_a_grader_that_ends_too_often_is_given_up(folder: Path) -> None:
