@@ -34,6 +34,7 @@ from runner.embedded import bug_report, log_redaction, processes, system_errors
 from runner.engine.loop_thread import LoopThread
 from runner.engine.stages import open_stages
 from runner.engine.watchdog import Watchdog, end_process
+from runner.evals.detached_nights import DetachedNights
 from runner.limiter import refused_commits
 from runner.limiter.reaper_turn import ReaperTurn
 from runner.limiter.refused_commits import CommitRefusal
@@ -75,7 +76,7 @@ def collect() -> None:
 
 @app.task(name=REAP)
 def reap() -> None:
-    """Recover, complete runs, write their files, and notify the workers if any run is moving."""
+    """Recover, complete runs, write files, advance nights, notify the workers if any run is moving."""
     worker_process().reap()
 
 
@@ -99,6 +100,7 @@ class WorkerProcess:
             if settings.output_dir is not None
             else None
         )
+        self._nights = DetachedNights(settings, self._database)
         self.watchdog = Watchdog(self._loop.loop, self._ping, self.stages.stuck, self._end)
         self.watchdog.start()
 
@@ -117,6 +119,7 @@ class WorkerProcess:
         try:
             if not self._loop.run(self._turn.take(), ANSWERS_WITHIN_S):
                 return
+            self._nights.advance()  # first: it may start a run, of which workers are notified then
             self._reap_and_notify()
             if self._finished is not None:
                 self._finished.write()

@@ -185,19 +185,21 @@ def read(
 def with_ids_of_answers(entries: list[Row], jobs: list[Row], attempts: list[Row]) -> list[Row]:
     """Return the books' entries; those that were answered at once get the id under which runner keeps them.
 
-    The API gave none: it is the number of the job and that of the attempt.
+    The API gave none: it is the number of the job and that of the attempt. A job has an answer that was not
+    kept only before the one that was: a process died in between.
     """
     keys = {job["id"]: job["key"] for job in jobs}
     kept: dict[str, list[str]] = defaultdict(list)
     for attempt in attempts:
         if attempt["request_id"] == f"{attempt['job_id']}-{attempt['attempt']}":
             kept[keys[attempt["job_id"]]].append(attempt["request_id"])
-    return [
-        {**entry, "request_id": kept[entry["job"]].pop(0)}
+    newest_first = [
+        {**entry, "request_id": kept[entry["job"]].pop()}
         if entry["reply"] == "answer" and kept[entry["job"]]
         else entry
-        for entry in entries
+        for entry in reversed(entries)
     ]
+    return newest_first[::-1]
 
 
 def connect(url: str) -> Any:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FOLDER: Final = Path(__file__).parents[1] / "jobs"
-FILES: Final = sorted(path.name for path in FOLDER.glob("*.jsonl"))
+ANSWERS: Final = ".answers.jsonl"  # for the simulator, no jobs
+FILES: Final = sorted(path.name for path in FOLDER.glob("*.jsonl") if not path.name.endswith(ANSWERS))
 RECIPE: Final = FOLDER / "reviews.toml"
 GENEROUS: Final = (
     *("--rpm", "none", "--tpm", "none", "--rps", "none"),

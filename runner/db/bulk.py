@@ -26,7 +26,7 @@ def execute(
     """Run `statement` with `rows` as table `v`, in chunks of ROWS_MAX; return the rows it returns.
 
     The statement is plain SQL after `WITH v(…) AS (…)` and must not contain `%` or `?`. On SQLite `v` may
-    end in rows of NULLs. Types are BIGINT, INT, TEXT and BYTEA.
+    end in rows of NULLs. Types are BIGINT, INT, FLOAT8, TEXT and BYTEA.
     """
     found: list[Row[Any]] = []
     returns = "RETURNING" in statement or statement.lstrip().startswith("SELECT")
@@ -71,7 +71,8 @@ def _array(kind: str, values: Sequence[Any]) -> str:
     elif kind == "TEXT":
         items = ['"' + value.translate(_ESCAPED) + '"' if value is not None else "NULL" for value in values]
     else:
-        items = [str(int(value)) if value is not None else "NULL" for value in values]
+        number = float if kind == "FLOAT8" else int
+        items = [str(number(value)) if value is not None else "NULL" for value in values]
     return "{" + ",".join(items) + "}"
 
 

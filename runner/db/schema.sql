@@ -37,6 +37,146 @@ CREATE TABLE attempts (
 	CONSTRAINT pk_attempts PRIMARY KEY (job_id, attempt)
 )
 
+CREATE TABLE eval_answers (
+	measurement_id INTEGER NOT NULL,
+	variant SMALLINT NOT NULL,
+	item_id INTEGER NOT NULL,
+	epoch SMALLINT NOT NULL,
+	is_answered SMALLINT NOT NULL,
+	service_id INTEGER,
+	redrawn INTEGER NOT NULL,
+	completion_tokens INTEGER,
+	latency_ms BIGINT,
+	ticks BIGINT,
+	received_at_ms BIGINT,
+	code TEXT,
+	flaw VARCHAR(16),
+	sha256 BLOB,
+	CONSTRAINT pk_eval_answers PRIMARY KEY (measurement_id, variant, item_id, epoch)
+)
+ WITHOUT ROWID
+
+CREATE TABLE eval_graders (
+	id INTEGER NOT NULL,
+	suite_id INTEGER NOT NULL,
+	name TEXT NOT NULL,
+	sha256 VARCHAR(64) NOT NULL,
+	spec BLOB NOT NULL,
+	CONSTRAINT pk_eval_graders PRIMARY KEY (id),
+	CONSTRAINT uq_eval_graders_suite_id_name_sha256 UNIQUE (suite_id, name, sha256)
+)
+
+CREATE TABLE eval_grades (
+	measurement_id INTEGER NOT NULL,
+	grader_id INTEGER NOT NULL,
+	variant SMALLINT NOT NULL,
+	item_id INTEGER NOT NULL,
+	epoch SMALLINT NOT NULL,
+	value DOUBLE,
+	label_id INTEGER,
+	CONSTRAINT pk_eval_grades PRIMARY KEY (measurement_id, grader_id, variant, item_id, epoch)
+)
+ WITHOUT ROWID
+
+CREATE TABLE eval_items (
+	id INTEGER NOT NULL,
+	suite_id INTEGER NOT NULL,
+	"key" TEXT NOT NULL,
+	sha256 BLOB NOT NULL,
+	content BLOB NOT NULL,
+	CONSTRAINT pk_eval_items PRIMARY KEY (id),
+	CONSTRAINT uq_eval_items_suite_id_key_sha256 UNIQUE (suite_id, "key", sha256)
+)
+
+CREATE TABLE eval_labels (
+	id INTEGER NOT NULL,
+	label TEXT NOT NULL,
+	reason TEXT NOT NULL,
+	CONSTRAINT pk_eval_labels PRIMARY KEY (id),
+	CONSTRAINT uq_eval_labels_label_reason UNIQUE (label, reason)
+)
+
+CREATE TABLE eval_measurements (
+	id INTEGER NOT NULL,
+	night_id INTEGER NOT NULL,
+	number INTEGER NOT NULL,
+	run_id INTEGER NOT NULL,
+	is_graded SMALLINT NOT NULL,
+	CONSTRAINT pk_eval_measurements PRIMARY KEY (id),
+	CONSTRAINT uq_eval_measurements_night_id_number UNIQUE (night_id, number)
+)
+
+CREATE TABLE eval_night_graders (
+	night_id INTEGER NOT NULL,
+	grader_id INTEGER NOT NULL,
+	CONSTRAINT pk_eval_night_graders PRIMARY KEY (night_id, grader_id)
+)
+ WITHOUT ROWID
+
+CREATE TABLE eval_night_items (
+	night_id INTEGER NOT NULL,
+	position INTEGER NOT NULL,
+	item_id INTEGER NOT NULL,
+	CONSTRAINT pk_eval_night_items PRIMARY KEY (night_id, position)
+)
+ WITHOUT ROWID
+
+CREATE TABLE eval_nights (
+	id INTEGER NOT NULL,
+	suite_id INTEGER NOT NULL,
+	occasion VARCHAR(64) NOT NULL,
+	repetition INTEGER NOT NULL,
+	name TEXT NOT NULL,
+	state VARCHAR(16) NOT NULL,
+	created_at_ms BIGINT NOT NULL,
+	ended_at_ms BIGINT,
+	on_end_at_ms BIGINT,
+	verdict VARCHAR(16),
+	exit_code INTEGER,
+	is_valid SMALLINT NOT NULL,
+	is_accepted SMALLINT NOT NULL,
+	pinned_as TEXT,
+	variants TEXT NOT NULL,
+	options BLOB NOT NULL,
+	content BLOB NOT NULL,
+	spec BLOB NOT NULL,
+	CONSTRAINT pk_eval_nights PRIMARY KEY (id),
+	CONSTRAINT ck_eval_nights_state CHECK (state IN ('ended', 'open')),
+	CONSTRAINT uq_eval_nights_name UNIQUE (name),
+	CONSTRAINT uq_eval_nights_suite_id_occasion_repetition UNIQUE (suite_id, occasion, repetition),
+	CONSTRAINT uq_eval_nights_suite_id_pinned_as UNIQUE (suite_id, pinned_as)
+)
+
+CREATE TABLE eval_services (
+	id INTEGER NOT NULL,
+	model TEXT NOT NULL,
+	fingerprint TEXT NOT NULL,
+	CONSTRAINT pk_eval_services PRIMARY KEY (id),
+	CONSTRAINT uq_eval_services_model_fingerprint UNIQUE (model, fingerprint)
+)
+
+CREATE TABLE eval_suites (
+	id INTEGER NOT NULL,
+	name TEXT NOT NULL,
+	CONSTRAINT pk_eval_suites PRIMARY KEY (id),
+	CONSTRAINT uq_eval_suites_name UNIQUE (name)
+)
+
+CREATE TABLE eval_verdicts (
+	id INTEGER NOT NULL,
+	night_id INTEGER NOT NULL,
+	at_ms BIGINT NOT NULL,
+	verdict VARCHAR(16) NOT NULL,
+	exit_code INTEGER NOT NULL,
+	mean DOUBLE,
+	measured INTEGER NOT NULL,
+	answers INTEGER NOT NULL,
+	ticks BIGINT NOT NULL,
+	services TEXT NOT NULL,
+	report BLOB NOT NULL,
+	CONSTRAINT pk_eval_verdicts PRIMARY KEY (id)
+)
+
 CREATE TABLE frames (
 	run_id INTEGER NOT NULL,
 	frame INTEGER NOT NULL,
@@ -172,6 +312,10 @@ CREATE TABLE workers (
 CREATE INDEX ix_attempts_flaw ON attempts (job_id, flaw) WHERE flaw IS NOT NULL
 
 CREATE INDEX ix_attempts_unread ON attempts (job_id) WHERE (possible_ticks > 0 OR probable_ticks > 0)
+
+CREATE INDEX ix_eval_measurements_run_id ON eval_measurements (run_id)
+
+CREATE INDEX ix_eval_verdicts_night_id_id ON eval_verdicts (night_id, id)
 
 CREATE INDEX ix_jobs_failed ON jobs (run_id, error_code, id) WHERE state = 'failed'
 

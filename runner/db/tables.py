@@ -2,6 +2,7 @@
 
 Times are whole milliseconds since 1970 UTC (`_ms`), money is ticks (1 USD = 10^10). Hot tables have no
 foreign keys: their rows are written and removed by run, and a check for each row would cost too much.
+The tables of evaluations (`eval_`) outlive the runs: scores stay when answers are removed.
 """
 
 from __future__ import annotations
@@ -9,10 +10,12 @@ from __future__ import annotations
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
+    Double,
     Index,
     Integer,
     LargeBinary,
     MetaData,
+    SmallInteger,
     String,
     Text,
     UniqueConstraint,
@@ -341,3 +344,198 @@ class Worker(Base):
     started_at_ms: Mapped[int] = mapped_column(BigInteger)
     seen_at_ms: Mapped[int] = mapped_column(BigInteger)
     ended_at_ms: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class EvalSuite(Base):
+    """A suite of an evaluation, by its name."""
+
+    __tablename__ = "eval_suites"
+    __table_args__ = (UniqueConstraint("name"),)
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    name: Mapped[str] = mapped_column(Text)
+
+
+class EvalNight(Base):
+    """One occasion of a suite. `repetition` numbers the nights of one occasion, from 0.
+
+    `spec` is the suite, `content` the hashes of what it was made of, `variants` the names of its subjects in
+    their order, `options` the settings of the night, all as JSON. `verdict`, `exit_code` and `is_valid` are
+    those of the newest row of `eval_verdicts`. `on_end_at_ms`: when the command of --on-end was claimed.
+    """
+
+    __tablename__ = "eval_nights"
+    __table_args__ = (
+        CheckConstraint("state IN ('ended', 'open')", name="state"),
+        UniqueConstraint("suite_id", "occasion", "repetition"),
+        UniqueConstraint("suite_id", "pinned_as"),
+        UniqueConstraint("name"),
+    )
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    suite_id: Mapped[int] = mapped_column(Integer)
+    occasion: Mapped[str] = mapped_column(String(64))
+    repetition: Mapped[int] = mapped_column(Integer)
+    name: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(String(16))
+    created_at_ms: Mapped[int] = mapped_column(BigInteger)
+    ended_at_ms: Mapped[int | None] = mapped_column(BigInteger)
+    on_end_at_ms: Mapped[int | None] = mapped_column(BigInteger)
+    verdict: Mapped[str | None] = mapped_column(String(16))
+    exit_code: Mapped[int | None] = mapped_column(Integer)
+    is_valid: Mapped[int] = mapped_column(SmallInteger)
+    is_accepted: Mapped[int] = mapped_column(SmallInteger)
+    pinned_as: Mapped[str | None] = mapped_column(Text)
+    variants: Mapped[str] = mapped_column(Text)
+    options: Mapped[bytes] = mapped_column(LargeBinary)
+    content: Mapped[bytes] = mapped_column(LargeBinary)
+    spec: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class EvalVerdict(Base):
+    """A verdict about a night, with its whole report; a further one is added where it is graded again.
+
+    `mean` is that of the primary grader for the first variant, `measured` of `answers` have a grade of it,
+    and `services` is a JSON list of [model, fingerprint, answers]: what a history shows of a report.
+    """
+
+    __tablename__ = "eval_verdicts"
+    __table_args__ = (Index(None, "night_id", "id"),)
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    night_id: Mapped[int] = mapped_column(Integer)
+    at_ms: Mapped[int] = mapped_column(BigInteger)
+    verdict: Mapped[str] = mapped_column(String(16))
+    exit_code: Mapped[int] = mapped_column(Integer)
+    mean: Mapped[float | None] = mapped_column(Double)
+    measured: Mapped[int] = mapped_column(Integer)
+    answers: Mapped[int] = mapped_column(Integer)
+    ticks: Mapped[int] = mapped_column(BigInteger)
+    services: Mapped[str] = mapped_column(Text)
+    report: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class EvalMeasurement(Base):
+    """All items of a night answered once, by one run: number 1, and 2 where it was measured again."""
+
+    __tablename__ = "eval_measurements"
+    __table_args__ = (UniqueConstraint("night_id", "number"), Index(None, "run_id"))
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    night_id: Mapped[int] = mapped_column(Integer)
+    number: Mapped[int] = mapped_column(Integer)
+    run_id: Mapped[int] = mapped_column(Integer)
+    is_graded: Mapped[int] = mapped_column(SmallInteger)
+
+
+class EvalItem(Base):
+    """One version of an item of a suite: `key` is its id there, `sha256` the hash of what is asked.
+
+    `content` is the whole item as JSON, that of the newest night which has this version.
+    """
+
+    __tablename__ = "eval_items"
+    __table_args__ = (UniqueConstraint("suite_id", "key", "sha256"),)
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    suite_id: Mapped[int] = mapped_column(Integer)
+    key: Mapped[str] = mapped_column(Text)
+    sha256: Mapped[bytes] = mapped_column(LargeBinary(32))
+    content: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class EvalNightItem(Base):
+    """The items of a night, in its order."""
+
+    __tablename__ = "eval_night_items"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    night_id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    position: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    item_id: Mapped[int] = mapped_column(Integer)
+
+
+class EvalGrader(Base):
+    """A grader of a suite as it was in some night, by the hash of its rules."""
+
+    __tablename__ = "eval_graders"
+    __table_args__ = (UniqueConstraint("suite_id", "name", "sha256"),)
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    suite_id: Mapped[int] = mapped_column(Integer)
+    name: Mapped[str] = mapped_column(Text)
+    sha256: Mapped[str] = mapped_column(String(64))
+    spec: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class EvalNightGrader(Base):
+    """The graders of a night."""
+
+    __tablename__ = "eval_night_graders"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    night_id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    grader_id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+
+
+class EvalService(Base):
+    """A returned model and fingerprint; "" where an answer named none."""
+
+    __tablename__ = "eval_services"
+    __table_args__ = (UniqueConstraint("model", "fingerprint"),)
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    model: Mapped[str] = mapped_column(Text)
+    fingerprint: Mapped[str] = mapped_column(Text)
+
+
+class EvalLabel(Base):
+    """A label and a reason of grades; "" where a grade has none."""
+
+    __tablename__ = "eval_labels"
+    __table_args__ = (UniqueConstraint("label", "reason"),)
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    label: Mapped[str] = mapped_column(Text)
+    reason: Mapped[str] = mapped_column(Text)
+
+
+class EvalAnswer(Base):
+    """The first readable answer of an item in one epoch, or that it was lost (`code`: its error or state).
+
+    `variant` is the place in the night's `variants`. `sha256` is that of the completion, `redrawn` the number
+    of later answers, which do not count.
+    """
+
+    __tablename__ = "eval_answers"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    measurement_id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    variant: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    item_id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    epoch: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    is_answered: Mapped[int] = mapped_column(SmallInteger)
+    service_id: Mapped[int | None] = mapped_column(Integer)
+    redrawn: Mapped[int] = mapped_column(Integer)
+    completion_tokens: Mapped[int | None] = mapped_column(Integer)
+    latency_ms: Mapped[int | None] = mapped_column(BigInteger)
+    ticks: Mapped[int | None] = mapped_column(BigInteger)
+    received_at_ms: Mapped[int | None] = mapped_column(BigInteger)
+    code: Mapped[str | None] = mapped_column(Text)
+    flaw: Mapped[str | None] = mapped_column(String(16))
+    sha256: Mapped[bytes | None] = mapped_column(LargeBinary(32))
+
+
+class EvalGrade(Base):
+    """What a grader says of an answer; `value` is NULL where it could not be graded."""
+
+    __tablename__ = "eval_grades"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    measurement_id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    grader_id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    variant: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    item_id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    epoch: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    value: Mapped[float | None] = mapped_column(Double)
+    label_id: Mapped[int | None] = mapped_column(Integer)

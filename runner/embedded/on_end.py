@@ -5,24 +5,17 @@ A run has ended when it does not go on by itself: finished, cancelled, or paused
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
-import subprocess
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any
 
 from runner.db import run_snapshot, runs
 from runner.db.run_snapshot import Part
+from runner.embedded.user_command import call_on_end
 from runner.output.file_owner import files_of_run
 from runner.rules.json_object import encoded
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from runner.db.run_snapshot import RunSnapshot
     from runner.db.session import Database
-
-TIMEOUT_S: Final = 60.0
 
 
 def call(database: Database, run_id: int, *, to: IO[Any]) -> str | None:
@@ -40,7 +33,7 @@ def call(database: Database, run_id: int, *, to: IO[Any]) -> str | None:
         if not runs.claim_on_end(connection, run_id, ended.as_of_ms):
             return None
     summary = ended.summary(files_of_run(ended.run))
-    return _run(command, encoded(summary), os.environ | _variables(ended), to)
+    return call_on_end(command, encoded(summary), _variables(ended), to=to)
 
 
 def call_for_detached(database: Database, *, to: IO[Any]) -> list[str]:
@@ -50,32 +43,9 @@ def call_for_detached(database: Database, *, to: IO[Any]) -> list[str]:
     return [problem for run_id in run_ids if (problem := call(database, run_id, to=to))]
 
 
-def _run(command: str, stdin: bytes, environment: Mapping[str, str], to: IO[Any]) -> str | None:
-    try:
-        process = subprocess.Popen(  # noqa: S602 - the user's own command, in the shell that it is written for
-            command,
-            shell=True,
-            stdin=subprocess.PIPE,
-            stdout=to,
-            stderr=to,
-            env=environment,
-            start_new_session=True,
-        )
-    except (OSError, ValueError) as error:
-        return f"--on-end could not be started: {error}"
-    try:
-        with contextlib.suppress(BrokenPipeError):
-            process.communicate(stdin, timeout=TIMEOUT_S)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-        return f"--on-end was ended after {TIMEOUT_S:g} s"
-    return f"--on-end ended with exit code {process.returncode}" if process.returncode else None
-
-
 def _variables(ended: RunSnapshot) -> dict[str, str]:
     run = ended.run
-    variables = {
+    return {
         "RUN_ID": str(run.id),
         "RUN_NAME": run.name,
         "RUN_STATE": str(run.state),
@@ -83,4 +53,3 @@ def _variables(ended: RunSnapshot) -> dict[str, str]:
         "RUN_EXIT_CODE": str(ended.exit_code.value),
         "RUN_OUTPUT": run.output_path or "",
     }
-    return {name: value.replace("\0", "\ufffd") for name, value in variables.items()}

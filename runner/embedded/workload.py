@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runner.db import counters, runs
+from runner.db.evaluation import night_runs
 from runner.rules.states import JobState, RunState
 
 if TYPE_CHECKING:
@@ -17,16 +18,20 @@ _IN_FLIGHT = (JobState.SUBMITTING, JobState.WAITING, JobState.COLLECTING, JobSta
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """Counts of active runs that submit, their pending jobs, and the jobs in flight of all active runs."""
+    """Counts of active runs that submit, their pending jobs, and the jobs in flight of all active runs.
+
+    `nights_to_advance`: nights in the background whose answers are there, and that have not ended.
+    """
 
     submitting_runs: int
     jobs_to_submit: int
     jobs_in_flight: int
+    nights_to_advance: int
 
     @property
     def has_work(self) -> bool:
-        """Return whether the engine must stay: a run submits, or a job is in flight."""
-        return self.submitting_runs > 0 or self.jobs_in_flight > 0
+        """Return whether the engine must stay: a run submits, a job is in flight, a night is open."""
+        return self.submitting_runs > 0 or self.jobs_in_flight > 0 or self.nights_to_advance > 0
 
 
 def read(database: Database) -> Workload:
@@ -39,6 +44,10 @@ def read(database: Database) -> Workload:
             if run.state in _SUBMITTING:
                 submitting_runs += 1
                 jobs_to_submit += states[JobState.PENDING]
+        nights_to_advance = len(night_runs.waiting_detached(connection))
     return Workload(
-        submitting_runs=submitting_runs, jobs_to_submit=jobs_to_submit, jobs_in_flight=jobs_in_flight
+        submitting_runs=submitting_runs,
+        jobs_to_submit=jobs_to_submit,
+        jobs_in_flight=jobs_in_flight,
+        nights_to_advance=nights_to_advance,
     )

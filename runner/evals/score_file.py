@@ -28,6 +28,17 @@ def read_scores(path: Path) -> Scores:
     Without a column `epoch` each line of an item is another answer. Raises TableError where the file cannot
     be read, a score is none, or an item has two scores of one epoch.
     """
+    found = read_epoch_scores(path)
+    if not found:
+        raise TableError(f"{path} has no scores", fix="give it a line for each answer")
+    return {item: list(scores.values()) for item, scores in found.items()}
+
+
+def read_epoch_scores(path: Path) -> dict[str, dict[str, Score]]:
+    """Return the scores of a file by item and epoch; without epochs, lines of an item count from "1".
+
+    Raises TableError as `read_scores` does, but a file without lines has no scores.
+    """
     table = open_table(path, ReadOptions())
     missing = [name for name in _COLUMNS if name not in table.columns]
     if missing:
@@ -36,15 +47,15 @@ def read_scores(path: Path) -> Scores:
         )
     names = (*_COLUMNS, _EPOCH) if _EPOCH in table.columns else _COLUMNS
     places = [table.columns.index(name) for name in names]
-    found: dict[str, list[Score]] = {}
-    seen: set[tuple[str, str]] = set()
+    found: dict[str, dict[str, Score]] = {}
     for row, (key, score, *epoch) in _rows(table, places, path):
         item_id = _text(key)
-        if epoch:
-            _refuse_twice(seen, (item_id, _text(epoch[0])), path, row)
-        found.setdefault(item_id, []).append(_score(score, path, row))
-    if not found:
-        raise TableError(f"{path} has no scores", fix="give it a line for each answer")
+        scores = found.setdefault(item_id, {})
+        name = _text(epoch[0]) if epoch else str(len(scores) + 1)
+        if name in scores:
+            what = f'{path} has the item "{item_id:.60}" twice in epoch {name:.20}'
+            raise TableError(what, where=_where(row), fix="give each answer an epoch of its own")
+        scores[name] = _score(score, path, row)
     return found
 
 
@@ -54,15 +65,6 @@ def _rows(table: Table, places: Sequence[int], path: Path) -> Iterator[tuple[int
         if isinstance(item, TableFault):
             raise TableError(f"{path} cannot be read: {item.reason}", where=_where(item.row), fix=item.fix)
         yield from enumerate(item.values(places), item.first)
-
-
-def _refuse_twice(seen: set[tuple[str, str]], answer: tuple[str, str], path: Path, row: int) -> None:
-    """Add the item and epoch of an answer. Raises TableError where they are there already."""
-    if answer in seen:
-        item, epoch = answer
-        what = f'{path} has the item "{item:.60}" twice in epoch {epoch:.20}'
-        raise TableError(what, where=_where(row), fix="give each answer an epoch of its own")
-    seen.add(answer)
 
 
 def _score(cell: Any, path: Path, row: int) -> Score:

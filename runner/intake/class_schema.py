@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -14,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
+from runner.code_process import end_code, module_path, start_code
 from runner.intake import class_schema_process
 from runner.rules.errors import UsageError
 
@@ -54,7 +53,7 @@ def read_class_schema(name: str, folder: Path, limits: CodeLimits = _LIMITS) -> 
     request = {
         "module": module,
         "class": class_name,
-        "path": [str(folder), *filter(os.path.isabs, sys.path)],
+        "path": module_path(folder),
         "time_s": limits.time_s,
         "memory_bytes": limits.memory_bytes,
         "output_bytes": limits.output_bytes,
@@ -75,29 +74,13 @@ def read_class_schema(name: str, folder: Path, limits: CodeLimits = _LIMITS) -> 
 
 def _run(request: str, folder: Path, home: str, output: BinaryIO, limits: CodeLimits) -> int | None:
     """Run the process to its end; return its exit status, None where it took too long."""
-    environment = {
-        "PATH": os.environ.get("PATH", os.defpath),
-        "LANG": os.environ.get("LANG", "C.UTF-8"),
-        "HOME": home,
-        "PYTHONHASHSEED": "0",  # of the interpreter alone: the process removes it before it imports
-    }
-    child = subprocess.Popen(  # noqa: S603 - our own program; it runs what the user has named
-        [sys.executable, "-P", "-s", "-B", _PROGRAM, request],
-        cwd=folder,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=output,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    child = start_code([_PROGRAM, request], folder=folder, home=home, stdin=subprocess.DEVNULL, stdout=output)
     try:
         return child.wait(limits.time_s)
     except subprocess.TimeoutExpired:
         return None
     finally:
-        with contextlib.suppress(ProcessLookupError):  # what it has started ends too
-            os.killpg(child.pid, signal.SIGKILL)
-        child.wait()
+        end_code(child)
 
 
 def _ended(name: str, status: int | None, limits: CodeLimits) -> UsageError:

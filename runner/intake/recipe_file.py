@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from runner.rules.binary_files import HEAD_BYTES, binary_file
 from runner.rules.errors import UsageError
 from runner.rules.other_file import cure_for
-from runner.rules.recipe import FILE_PREFIX, Recipe, RecipeError, RecipeFault, error_of_faults
+from runner.rules.recipe import FILE_PREFIX, Recipe, RecipeError, RecipeFault, error_of_faults, is_suite_table
 from runner.rules.recipe_table import read_recipe
 
 if TYPE_CHECKING:
@@ -42,13 +42,15 @@ class RecipeFiles:
         is_restricted: bool,
         allowed: Collection[str] = (),
         trusts_code: bool = False,
+        owner: str = "recipe",
     ) -> None:
-        """Read nothing yet."""
+        """Read nothing yet. `owner`: what names the files, for errors."""
         self.folder = folder
         self.read_files: list[ReadFile] = []
         self._is_restricted = is_restricted
         self._allowed = frozenset(allowed)
         self._trusts_code = trusts_code
+        self._owner = owner
 
     def may_run(self, code: str) -> bool:
         """Return whether `module:Class` may be imported."""
@@ -70,8 +72,10 @@ class RecipeFiles:
             except (OSError, RuntimeError, ValueError) as error:
                 raise _unreadable(written, key, error) from error
             if not inside:
-                what = f"{key}: {written} is outside of the recipe's folder, {self.folder}"
-                fix = "move it beside the recipe, or name it with the flag on the command line"
+                what = f"{key}: {written} is outside of the {self._owner}'s folder, {self.folder}"
+                fix = f"move it beside the {self._owner}"
+                if self._owner == "recipe":
+                    fix += ", or name it with the flag on the command line"
                 raise RecipeError(what, fix=fix)
         return path
 
@@ -110,27 +114,39 @@ class RecipeFiles:
 
 def read_recipe_file(path: Path) -> Recipe:
     """Return the recipe of a file. Raises RecipeError with all faults, UsageError if it cannot be read."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise UsageError(
-            f"the recipe cannot be read: {path}: {error.strerror}", fix="check the path"
-        ) from error
-    try:
-        table = tomllib.loads(content.decode().removeprefix(_BOM))
-    except UnicodeDecodeError as error:
-        other = binary_file(content[:HEAD_BYTES])
-        what, fix = (other.what, other.fix) if other else ("not UTF-8", "save it in UTF-8")
-        raise RecipeError(f"{path} is {what}", fix=cure_for(fix, str(path), ".toml")) from error
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        fault = RecipeFault(
-            "", f"this is not TOML: {error}", 'texts stand in quotes, like model = "grok-4.3"'
+    table = read_toml(path, "recipe")
+    if is_suite_table(table):
+        raise RecipeError(
+            f"{path} is a suite of an evaluation, no recipe", fix=f"runner check {path} reads it"
         )
-        raise error_of_faults(str(path), [fault]) from error
     recipe, faults = read_recipe(table)
     if faults:
         raise error_of_faults(str(path), faults)
     return recipe
+
+
+def read_toml(path: Path, what: str) -> dict[str, Any]:
+    """Return the tables of a TOML file. `what` it is, such as a recipe, is for errors.
+
+    Raises RecipeError where it is no TOML, UsageError where it cannot be read.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UsageError(
+            f"the {what} cannot be read: {path}: {error.strerror}", fix="check the path"
+        ) from error
+    try:
+        return tomllib.loads(content.decode().removeprefix(_BOM))
+    except UnicodeDecodeError as error:
+        other = binary_file(content[:HEAD_BYTES])
+        found, fix = (other.what, other.fix) if other else ("not UTF-8", "save it in UTF-8")
+        raise RecipeError(f"{path} is {found}", fix=cure_for(fix, str(path), ".toml")) from error
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        fault = RecipeFault(
+            "", f"this is not TOML: {error}", 'texts stand in quotes, like model = "grok-4.3"'
+        )
+        raise error_of_faults(str(path), [fault], what) from error
 
 
 def _unreadable(written: str, key: str, error: Exception) -> RecipeError:

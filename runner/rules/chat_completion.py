@@ -94,19 +94,19 @@ def read_completion(body: bytes) -> Completion:
         return _not_json(f"the answer is not JSON: {error}"[:_ERROR_LENGTH_MAX])
     if not isinstance(value, dict):
         return _not_json("the answer is JSON, but not an object")
-    choice = _first_choice(value.get("choices"))
+    choice = first_choice(value.get("choices"))
     kind, reason = (Kind.GOOD, None) if choice is not None else _why_unusable(value)
-    finish_reason = _word(choice.get("finish_reason")) if choice is not None else None
+    finish_reason = word(choice.get("finish_reason")) if choice is not None else None
     return Completion(
         kind=kind,
         is_final=kind in (Kind.GOOD, Kind.SAFETY, Kind.GENERATION_FAILED) or _is_completion(value),
-        model=_word(value.get("model")),
+        model=word(value.get("model")),
         finish_reason=finish_reason,
         usage=read_usage(value.get("usage")),
-        service_tier=_word(value.get("service_tier")),
+        service_tier=word(value.get("service_tier")),
         error=reason,
-        flaw=_flaw(choice["message"], finish_reason) if choice is not None else None,
-        content=_content(choice["message"]) if choice is not None else None,
+        flaw=flaw_of(choice["message"], finish_reason) if choice is not None else None,
+        content=content_of(choice["message"]) if choice is not None else None,
     )
 
 
@@ -116,8 +116,8 @@ def read_content(body: bytes) -> str | None:
         value = read_json(body)
     except ValueError:
         return None
-    choice = _first_choice(value.get("choices")) if isinstance(value, dict) else None
-    return None if choice is None else _content(choice["message"])
+    choice = first_choice(value.get("choices")) if isinstance(value, dict) else None
+    return None if choice is None else content_of(choice["message"])
 
 
 def _not_json(reason: str) -> Completion:
@@ -128,13 +128,13 @@ def read_usage(value: object) -> Usage | None:
     """Parse a `usage` object; None if it has neither token counts nor a charge."""
     if not isinstance(value, dict):
         return None
-    prompt, completion = _count(value.get("prompt_tokens")), _count(value.get("completion_tokens"))
-    ticks = _count(value.get("cost_in_usd_ticks"), TICKS_MAX)
+    prompt, completion = count(value.get("prompt_tokens")), count(value.get("completion_tokens"))
+    ticks = count(value.get("cost_in_usd_ticks"), TICKS_MAX)
     if ticks is None and (prompt is None or completion is None):
         return None
     prompt, completion = prompt or 0, completion or 0
     reasoning = _detail(value, "completion_tokens_details", "reasoning_tokens")
-    total = _count(value.get("total_tokens"))
+    total = count(value.get("total_tokens"))
     return Usage(
         prompt=prompt,
         cached=_detail(value, "prompt_tokens_details", "cached_tokens"),
@@ -146,7 +146,8 @@ def read_usage(value: object) -> Usage | None:
     )
 
 
-def _first_choice(choices: object) -> dict[str, Any] | None:
+def first_choice(choices: object) -> dict[str, Any] | None:
+    """Return the first of a completion's choices; None where it has no message, or is not there."""
     if isinstance(choices, list) and choices:
         choice = choices[0]
         if isinstance(choice, dict) and isinstance(choice.get("message"), dict):
@@ -154,7 +155,7 @@ def _first_choice(choices: object) -> dict[str, Any] | None:
     return None
 
 
-def _content(message: dict[str, Any]) -> str | None:
+def content_of(message: dict[str, Any]) -> str | None:
     """Return what a message says; a forced tool call answers in its arguments, beside any text."""
     calls = message.get("tool_calls")
     if calls and isinstance(calls, list) and len(calls) == 1:
@@ -173,7 +174,8 @@ def _is_completion(value: dict[str, Any]) -> bool:
     )
 
 
-def _flaw(message: dict[str, Any], finish_reason: str | None) -> Flaw | None:
+def flaw_of(message: dict[str, Any], finish_reason: str | None) -> Flaw | None:
+    """Return the flaw of a message, if any; `finish_reason` is that of its choice."""
     if _filled(message.get("refusal")) or finish_reason == "content_filter":
         return Flaw.REFUSAL
     if finish_reason == "length":
@@ -193,7 +195,7 @@ def _why_unusable(value: dict[str, Any]) -> tuple[Kind, str]:
     return kind, without_surrogates(error.text) or "the answer holds an error without a word"
 
 
-def _count(value: object, count_max: int = TOKENS_MAX) -> int | None:
+def count(value: object, count_max: int = TOKENS_MAX) -> int | None:
     """Return a whole number from 0 to `count_max` as it is; None for anything else, also true and false."""
     return value if type(value) is int and 0 <= value <= count_max else None
 
@@ -201,10 +203,11 @@ def _count(value: object, count_max: int = TOKENS_MAX) -> int | None:
 def _detail(usage: dict[str, Any], details: str, name: str) -> int:
     """Return a count among the details of a usage object; 0 if it is missing."""
     of_these = usage.get(details)
-    return (_count(of_these.get(name)) or 0) if isinstance(of_these, dict) else 0
+    return (count(of_these.get(name)) or 0) if isinstance(of_these, dict) else 0
 
 
-def _word(value: object) -> str | None:
+def word(value: object) -> str | None:
+    """Return a short text as it is, without lone surrogates; None for anything else."""
     if isinstance(value, str) and 0 < len(value) <= WORD_LENGTH_MAX:
         return without_surrogates(value)
     return None

@@ -18,6 +18,7 @@ REASK_DEFAULT: Final = 2
 REASK_MAX: Final = 5
 FILE_PREFIX: Final = "file:"  # a text that begins with it names the file that holds the text
 FAULTS_SHOWN: Final = 20
+_SUITE_KEYS: Final = frozenset({"subject", "grader", "gate", "items"})
 
 Constant: TypeAlias = str | int | float | bool
 JsonValue: TypeAlias = "str | int | float | bool | Sequence[JsonValue] | Mapping[str, JsonValue]"
@@ -106,16 +107,21 @@ class RecipeError(UserError):
     exit_code = 3
 
 
+def is_suite_table(table: Mapping[str, object]) -> bool:
+    """Return whether the tables of a TOML file are those of a suite of an evaluation, not of a recipe."""
+    return "recipe" not in table and bool(_SUITE_KEYS & table.keys())
+
+
 def is_code(schema: str) -> bool:
     """Return whether a schema is `module:Class`, a class of code, and no path of a file."""
     module, colon, name = schema.partition(":")
     return bool(colon) and all(part.isidentifier() for part in (*module.split("."), *name.split(".")))
 
 
-def error_of_faults(title: str | None, faults: Sequence[RecipeFault]) -> UserError:
-    """Return the error of a recipe with all its faults, the first ones in words.
+def error_of_faults(title: str | None, faults: Sequence[RecipeFault], kind: str = "recipe") -> UserError:
+    """Return the error of a recipe, or a file of another kind, with all its faults, the first ones in words.
 
-    `title` names the recipe's file; None is a recipe of flags alone, whose error names the flags (exit 2).
+    `title` names the file; None is a recipe of flags alone, whose error names the flags (exit 2).
     """
     shown = faults[:FAULTS_SHOWN]
     if title is None:
@@ -125,8 +131,8 @@ def error_of_faults(title: str | None, faults: Sequence[RecipeFault]) -> UserErr
         lines.append(f"… and {len(faults) - FAULTS_SHOWN:,} more")
     if title is None:
         return UsageError("the flags make no requests", where=tuple(lines), fix="correct the flags")
-    what = f"{title} is no recipe that can be used"
-    return RecipeError(what, where=tuple(lines), fix="correct the recipe; nothing was sent")
+    what = f"{title} is no {kind} that can be used"
+    return RecipeError(what, where=tuple(lines), fix=f"correct the {kind}; nothing was sent")
 
 
 def _flag_of(key: str) -> str:

@@ -26,6 +26,8 @@ from runner.simulator.usage import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from runner.simulator.checks import Body
     from runner.simulator.models import Model
 
@@ -106,15 +108,24 @@ class _Choice(NamedTuple):
     fault: str | None = None
 
 
-def compose_answer(
-    body: Body, prompt: Prompt, model: Model, random_bytes: bytes, *, fault: str | None = None
-) -> Answer:
+class AnswerPlan(NamedTuple):
+    """What is set about an answer before it is made.
+
+    `texts` of its choices; none where it is made from the request. `fault`, of answer_faults.py, is for an
+    answer that is made to follow a json_schema; any other stays as it is.
+    """
+
+    texts: Sequence[str] = ()
+    fault: str | None = None
+
+
+def compose_answer(body: Body, prompt: Prompt, model: Model, random_bytes: bytes, plan: AnswerPlan) -> Answer:
     """Return the answer to a checked request. `random_bytes`: 32 bytes, a hash of seed and body.
 
-    `fault`, of answer_faults.py, is for an answer that follows a json_schema; any other stays as it is.
+    A tool call, a refusal and an empty answer come before the texts of the plan.
     """
     count = body.get("n", 1)
-    made = [_choice(body, prompt, index, random_bytes, fault) for index in range(count)]
+    made = [_choice(body, prompt, index, random_bytes, plan) for index in range(count)]
     reasoning = _reasoning_tokens(body, model, random_bytes) * count
     usage = price_usage(
         model,
@@ -136,14 +147,14 @@ def compose_answer(
     )
 
 
-def _choice(body: Body, prompt: Prompt, index: int, random_bytes: bytes, fault: str | None) -> _Choice:
+def _choice(body: Body, prompt: Prompt, index: int, random_bytes: bytes, plan: AnswerPlan) -> _Choice:
     tool = _tool(body)
     if tool is not None:
         return _tool_call(tool, prompt, index, random_bytes)
     if REFUSAL_MARKER in prompt.text:
         message = {"role": "assistant", "content": "", "refusal": REFUSAL}
         return _Choice(_make_choice(index, message, "stop"), count_tokens(REFUSAL))
-    text, fault = _content(body, prompt, index, random_bytes, fault)
+    text, fault = _content(body, prompt, index, random_bytes, plan)
     tokens, finish = count_tokens(text), "stop"
     cap = body.get("max_completion_tokens", body.get("max_tokens"))
     if cap is not None and tokens > cap:
@@ -184,15 +195,17 @@ def _tool(body: Body) -> dict[str, Any] | None:
 
 
 def _content(
-    body: Body, prompt: Prompt, index: int, random_bytes: bytes, fault: str | None
+    body: Body, prompt: Prompt, index: int, random_bytes: bytes, plan: AnswerPlan
 ) -> tuple[str, str | None]:
     """Return the text of an answer, and its fault if it has one."""
     if EMPTY_MARKER in prompt.text:
         return "", None
+    if plan.texts:
+        return plan.texts[index], None
     output = body.get("response_format", {}).get("type", "text")
     if output == "json_schema":
         return _structured(
-            body["response_format"]["json_schema"]["schema"], prompt, index, random_bytes, fault
+            body["response_format"]["json_schema"]["schema"], prompt, index, random_bytes, plan.fault
         )
     phrase = _PHRASES[random_bytes[(14 + index) % 32] % len(_PHRASES)]
     echo = " ".join(prompt.text.split(None, ECHO_WORDS)[:ECHO_WORDS])

@@ -56,6 +56,9 @@ class Api:
             announce_tpm=options.announce_tpm,
             headers=options.headers,
             median_s=options.median_s,
+            skill=options.skill,
+            shift=options.shift,
+            fingerprint=options.fingerprint,
             faults=rates,
         )
         self._catalogue = Catalogue(keep_retired=options.keep_retired)

@@ -47,6 +47,7 @@ class Books:
         self._tokens = [0, 0, 0, 0, 0]
         self._ticks_accepted = self._ticks_fetched = self._duplicates = 0
         self._bodies: set[int] = set()  # shortened hashes
+        self._repeats: Counter[int] = Counter()  # of those accepted more than once
         self._models: dict[str, int] = {}  # model id to number
         self._shas = bytearray()  # 32 bytes per job
         self._users: list[str | None] = []
@@ -58,6 +59,11 @@ class Books:
     def __len__(self) -> int:
         """Return the number of accepted submissions."""
         return len(self._accepted)
+
+    def count_body(self, sha: bytes) -> int:
+        """Return how many submissions with the same body are accepted."""
+        short = _shorten(sha)
+        return 1 + self._repeats[short] if short in self._bodies else 0
 
     def accept(
         self,
@@ -169,8 +175,13 @@ class Books:
         return round(time_s + self._to_unix, 6)
 
     def _count_duplicate(self, sha: bytes) -> None:
-        short = int.from_bytes(sha[:7])  # 56 bits: no collision among ten million bodies, half the memory
+        short = _shorten(sha)
         if short in self._bodies:
             self._duplicates += 1
+            self._repeats[short] += 1
         else:
             self._bodies.add(short)
+
+
+def _shorten(sha: bytes) -> int:
+    return int.from_bytes(sha[:7])  # 56 bits: no collision among ten million bodies, half the memory

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from runner.simulator import answers, checks, refusals, stream
+from runner.simulator.answer_draws import draw_texts, random_bytes
 from runner.simulator.books import Books, Outcome, SubmitReply
 from runner.simulator.deferred import DeferredJobs, Job
 from runner.simulator.delayed import DelayedReply, run_after, run_unless
@@ -73,6 +74,7 @@ class Chat:
         self._clock = clock
         self._half_submit_s = options.submit_ms / 2000
         self._seed = options.seed.to_bytes(8, signed=True)
+        self._file = options.answers
         self._ids = Ids()
         self._completion_ids = Ids()
         self._limiter = RateLimiter(options, switches)
@@ -191,9 +193,10 @@ class Chat:
         prompt = answers.read_prompt(body)
         checks.check_prompt(model, prompt.text_tokens + prompt.image_tokens)
         sha = hashlib.sha256(raw).digest()
-        random_bytes = hashlib.blake2b(sha, key=self._seed, digest_size=32).digest()
-        fault = self._faults.draw("answer")
-        answer = answers.compose_answer(body, prompt, model, random_bytes, fault=fault)
+        drawn = random_bytes(self._seed, sha, self.books.count_body(sha))
+        texts = draw_texts(self._file, self._switches, prompt.text, drawn, count=body.get("n", 1))
+        plan = answers.AnswerPlan(texts, self._faults.draw("answer"))
+        answer = answers.compose_answer(body, prompt, model, drawn, plan)
         now = self._clock()
         self._limiter.charge(team, model, answer.usage.total, now)
         ready_at = now + self._latency_s(answer)
@@ -212,6 +215,7 @@ class Chat:
             model=model,
             choices=answer.choices,
             usage=answer.usage,
+            fingerprint=self._switches.fingerprint or model.fingerprint,
             accepted_at=now,
             ready_at=ready_at,
         )
@@ -254,6 +258,7 @@ class Chat:
             completion_id=self._completion_ids.make(job.serial),
             created=int(time.time()),
             model=job.model,
+            fingerprint=job.fingerprint,
             choices=choices,
             usage=job.usage,
             ticks=not self._options.no_ticks,

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from runner.simulator.faults import KINDS, TRANSIENT, Rates, parse_rates
 from runner.simulator.limit_headers import HEADER_FORMS
-from runner.simulator.number_flags import Number, Whole, plain
+from runner.simulator.number_flags import Number, SignedNumber, Whole, plain
 from runner.simulator.options import Options
 from runner.simulator.switches import Limit
+
+if TYPE_CHECKING:
+    from runner.simulator.answer_file import AnswerFile
 
 PORT = 8787
 
@@ -60,6 +63,18 @@ one that the schema does not allow is ignored. Of many messages the last one wit
 
 Answers to a json_schema can be wrong: invalid breaks the schema, fenced is in a code block, prose has
 words around it, two_objects has two answers, cut_json ends in the middle.
+
+With --answers FILE questions are answered rightly or wrongly, drawn again each time they are asked:
+
+\b
+  {"text": "How much is 2 + 3?", "answers": {"5": 0.8, "6": 0.2}}
+
+Each line is a question with its answers and their probabilities; the first answer is the right one. The
+question is the last user message, or the longest one within it. The answer is given as it is, also where
+JSON is asked for. A model that got worse: --skill 0.7 for every question, or --shift -0.1, which keeps hard
+questions hard; one that was exchanged: --fingerprint TEXT. POST /_switch changes all three.
+
+Questions without an answer: --fault 418=0.2 refuses one request in five with a code that no page names.
 """
 
 
@@ -129,21 +144,62 @@ words around it, two_objects has two answers, cut_json ends in the middle.
 @click.option(
     "--hang-s", type=Number(0), metavar="N", default=75.0, help="How long a hang lasts, in seconds."
 )
+@click.option(
+    "--answers",
+    "answer_path",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Answers to questions, with their probabilities (JSONL).",
+)
+@click.option(
+    "--skill",
+    type=Number(0, 1),
+    metavar="P",
+    help="Probability of the right answer, of all questions.  [default: as in the file]",
+)
+@click.option(
+    "--shift",
+    type=SignedNumber(-1, 1),
+    metavar="P",
+    default=0.0,
+    help="Added to the probability of the right answer.",
+)
+@click.option("--fingerprint", help="system_fingerprint of all answers.  [default: made from the model]")
 @click.option("--no-ticks", is_flag=True, help="Leave out cost_in_usd_ticks, as in old replies.")
 @click.option("--json", "as_json", is_flag=True, help="Print the address as JSON and nothing else.")
 @click.option(
     "--books", type=click.Path(dir_okay=False, path_type=Path), help="Write the books to FILE at exit."
 )
 def command(
-    *, instant: bool, fault: tuple[str, ...], every_fault: float | None, as_json: bool, **flags: Any
+    *,
+    instant: bool,
+    fault: tuple[str, ...],
+    every_fault: float | None,
+    answer_path: Path | None,
+    as_json: bool,
+    **flags: Any,
 ) -> None:
     """The xAI API on localhost: strict limits, one-shot results, faults on demand. No key, no cost."""
     if instant:
         flags["median_s"] = 0.0
-    options = Options(faults=_rates(fault, every_fault), **flags)
+    if answer_path is None and (flags["skill"] is not None or flags["shift"]):
+        raise click.UsageError("--skill and --shift change the answers of --answers FILE.")
+    answers = None if answer_path is None else _read_answers(answer_path)
+    options = Options(faults=_rates(fault, every_fault), answers=answers, **flags)
     from runner.simulator.process import run  # slow to import: not for --help
 
     raise SystemExit(run(options, as_json=as_json))
+
+
+def _read_answers(path: Path) -> AnswerFile:
+    from runner.simulator.answer_file import AnswerFileError, read_answer_file
+
+    try:
+        return read_answer_file(path)
+    except OSError as error:
+        raise click.UsageError(f"--answers {path} cannot be read: {error.strerror}.") from None
+    except AnswerFileError as error:
+        raise click.UsageError(f"--answers {error}.") from None
 
 
 def _rates(pairs: tuple[str, ...], every: float | None) -> Rates:

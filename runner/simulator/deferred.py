@@ -21,6 +21,7 @@ class Job:
     model: Model
     choices: bytes  # JSON
     usage: Usage
+    fingerprint: str
     accepted_at: float
     ready_at: float
 

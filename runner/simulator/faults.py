@@ -41,7 +41,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Literal
 
-from runner.simulator.gateway_faults import BEFORE_THE_API, GATEWAY_KINDS, MODEL_WORDS
+from runner.simulator.gateway_faults import BEFORE_THE_API, BY_THE_API, GATEWAY_KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,7 +65,7 @@ KINDS_BY_POINT: dict[FaultPoint, tuple[str, ...]] = {
         "reset_after",
         "hang",
         *BEFORE_THE_API,
-        MODEL_WORDS,
+        *BY_THE_API,
     ),
     "fetch": ("429", "500", "503", "521", "403_page", "reset_before", *BEFORE_THE_API),
     "result": (

@@ -6,6 +6,7 @@
 echo_400, echo_403, echo_500, echo_page, echo_text   it repeats the key of the request, and the switch
                 `echo`: in an error as JSON with this status, in a page with 200, in plain text with 200
 model-words     the API itself refuses a submit: 400, an image that its model could not fetch
+418             the API itself refuses a submit, with a status and a code that no page of it names
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ ECHOES: Final = {"echo_400": 400, "echo_403": 403, "echo_500": 500, "echo_page":
 # Of the faults of faults.py that a server refuses with one reply.
 REFUSALS_BY_FAULT: dict[str, tuple[type[Refusal], int, str, str]] = {
     "409": (Refusal, 409, "conflict", "The request conflicts with another one. Please try again."),
+    "418": (Refusal, 418, "unlisted", "The request was refused."),
     "425": (Refusal, 425, "too-early", "The request came too early. Please try again."),
     "499": (Refusal, 499, "cancelled", "The request was closed before it was processed."),
     "520": (HtmlRefusal, 520, "", "Web server is returning an unknown error"),
@@ -48,8 +50,10 @@ REFUSALS_BY_FAULT: dict[str, tuple[type[Refusal], int, str, str]] = {
     "200_page": (HtmlRefusal, 200, "", "Log in to the guest network"),
 }
 MODEL_WORDS: Final = "model-words"
+UNKNOWN_CODE: Final = "418"
+BY_THE_API: Final = (MODEL_WORDS, UNKNOWN_CODE)  # of submits
 BEFORE_THE_API: Final = (*CLOUDFLARE, *OTHER_SERVERS, *ECHOES)  # of submits and fetches
-GATEWAY_KINDS: Final = (*BEFORE_THE_API, MODEL_WORDS)
+GATEWAY_KINDS: Final = (*BEFORE_THE_API, *BY_THE_API)
 
 
 class OtherServer(Refusal):

@@ -37,6 +37,21 @@ class Number(click.FloatRange):
         return float(super().convert(_checked(self, value, param, ctx), param, ctx))
 
 
+class SignedNumber(click.FloatRange):
+    """A number within a range, with a minus sign if it is below 0."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number. Raise click.BadParameter."""
+        if not isinstance(value, str):
+            return float(super().convert(value, param, ctx))
+        number = float(_checked(self, value.removeprefix("-"), param, ctx))
+        if value.startswith("-"):
+            if not number:
+                self.fail(f"{value!r} is no number like -0.1 or 0", param, ctx)
+            number = -number
+        return float(super().convert(number, param, ctx))
+
+
 def _checked(
     kind: click.ParamType[Any], value: Any, param: click.Parameter | None, ctx: click.Context | None
 ) -> Any:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from runner.simulator.answer_file import AnswerFile
     from runner.simulator.limit_headers import HeaderForm
     from runner.simulator.switches import Limit
 
@@ -37,5 +38,9 @@ class Options:
     clock_scale: float = 1.0
     hang_s: float = 75.0
     no_ticks: bool = False
+    answers: AnswerFile | None = None
+    skill: float | None = None
+    shift: float = 0.0
+    fingerprint: str | None = None
     faults: Mapping[str, float] = field(default_factory=dict)
     books: Path | None = None

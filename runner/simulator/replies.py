@@ -89,7 +89,14 @@ def json_reply(value: Any, headers: dict[str, str] | None = None) -> Reply:
 
 
 def completion(
-    *, completion_id: str, created: int, model: Model, choices: bytes, usage: Usage, ticks: bool
+    *,
+    completion_id: str,
+    created: int,
+    model: Model,
+    fingerprint: str,
+    choices: bytes,
+    usage: Usage,
+    ticks: bool,
 ) -> bytes:
     """Return a chat.completion as JSON. Without `ticks` it has no cost field, as replies before 2026."""
     cost = b',"cost_in_usd_ticks":%d' % usage.ticks if ticks else b""
@@ -99,7 +106,7 @@ def completion(
         b'"prompt_tokens_details":{"text_tokens":%d,"audio_tokens":0,"image_tokens":%d,"cached_tokens":%d},'
         b'"completion_tokens_details":{"reasoning_tokens":%d,"audio_tokens":0,'
         b'"accepted_prediction_tokens":0,"rejected_prediction_tokens":0},'
-        b'"num_sources_used":0%b},"system_fingerprint":"%b"}'
+        b'"num_sources_used":0%b},"system_fingerprint":%b}'
     ) % (
         completion_id.encode(),
         created,
@@ -113,5 +120,5 @@ def completion(
         usage.cached,
         usage.reasoning,
         cost,
-        model.fingerprint.encode(),
+        orjson.dumps(fingerprint),
     )

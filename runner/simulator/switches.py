@@ -33,6 +33,11 @@ class Switches:
     `hold_after`: while so many submissions are accepted, further ones wait for their reply. They go on when
     it is raised, or null; a client that has gone meanwhile has submitted all the same.
 
+    `skill`: the probability of the right answer of each question of `--answers`, instead of the file's own.
+    `shift` is added to the probability of the right answer, so that hard questions stay hard.
+
+    `fingerprint`: the system_fingerprint of answers that are accepted from now on; None: that of the model.
+
     `echo`: what the faults echo_… repeat beside the key, such as the password of a proxy.
 
     Set `announce_rpm` or `announce_tpm` to the old value to change a limit without announcing it.
@@ -53,6 +58,9 @@ class Switches:
     headers: HeaderForm = "usual"
     median_s: float = 1.0
     hold_after: int | None = None
+    skill: float | None = None
+    shift: float = 0.0
+    fingerprint: str | None = None
     echo: str = ""
     faults: Rates
 
@@ -133,6 +141,24 @@ def _seconds(name: str, value: object) -> float:
     return float(value)
 
 
+def _probability_or_none(name: str, value: object) -> float | None:
+    return None if value is None else _within(name, value, 0, 1)
+
+
+def _shift(name: str, value: object) -> float:
+    return _within(name, value, -1, 1)
+
+
+def _within(name: str, value: object, least: float, most: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+        raise ValueError(f"{name} must be a number from {least} to {most}")
+    return float(value)
+
+
+def _text_or_none(name: str, value: object) -> str | None:
+    return None if value is None else _line(name, value)
+
+
 def _line(name: str, value: object) -> str:
     if not isinstance(value, str):
         raise ValueError(f"{name} must be a text")  # noqa: TRY004 - one error for the caller
@@ -161,6 +187,9 @@ _PARSERS: dict[str, Callable[[str, object], object]] = {
     "headers": _header_form,
     "median_s": _seconds,
     "hold_after": _count_or_none,
+    "skill": _probability_or_none,
+    "shift": _shift,
+    "fingerprint": _text_or_none,
     "echo": _line,
     "faults": _rates,
 }

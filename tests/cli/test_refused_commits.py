@@ -52,7 +52,7 @@ def test_list_prints_it_once(database: Database) -> None:
     empty, what, fix = refused_commits_lines([snapshot, snapshot])
     assert (empty, fix) == ("", FIX)
     assert "the database is read-only" in what
-    assert "no worker" not in "".join(run_table([snapshot]))
+    assert "no worker" not in "".join(run_table([snapshot], {}))
     assert refused_commits_lines([replace(snapshot, refused_commits=None)]) == []
 
 

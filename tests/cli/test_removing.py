@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from cli_calls import engine_kept, run_command
 from live_runner import NO_LIMITS, RUN, LiveRunner, Simulator, write_jobs
+from night_driver import NightDriver
+
+from runner.db.evaluation import nights
+from runner.db.session import Database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,6 +51,24 @@ def age(home: LiveRunner, run: int, days: int) -> None:
         base.commit()
 
 
+def night_runs(home: LiveRunner, count: int) -> list[int]:
+    """Make runs that ended long ago; return their ids, oldest first."""
+    for _ in range(count):
+        runner(home, *RUN, "--new", "--force")
+    ids = runs(home)[:count][::-1]
+    for run in ids:
+        age(home, run, days=40)
+    return ids
+
+
+@contextmanager
+def nights_of(home: LiveRunner) -> Iterator[NightDriver]:
+    """Open the database to store nights."""
+    database = Database(f"sqlite:///{home.database}")
+    yield NightDriver(database)
+    database.close()
+
+
 def test_a_removed_run_is_gone_and_its_files_stay(home: LiveRunner) -> None:
     """--dry-run shows it, --yes is needed, and afterwards the same command starts a new run."""
     runner(home, *RUN, "--new", "--force")
@@ -59,7 +81,8 @@ def test_a_removed_run_is_gone_and_its_files_stay(home: LiveRunner) -> None:
     assert "add --yes" in runner(home, "rm", str(run), code=2)
     assert run in runs(home)
     shown = json.loads(runner(home, "rm", str(run), "--yes", "--json"))
-    assert shown["removed"] == [{"run": run, "name": "jobs", "stem": "jobs", "jobs": JOBS, "answers": JOBS}]
+    removed = {"run": run, "name": "jobs", "stem": "jobs", "jobs": JOBS, "answers": JOBS, "night": None}
+    assert shown["removed"] == [removed]
 
     assert run not in runs(home)
     assert "there is no run" in runner(home, "rm", str(run), "--yes", code=2)
@@ -125,6 +148,54 @@ def test_prune_counts_the_nights_of_a_file_together(home: LiveRunner) -> None:
 
     runner(home, "prune", "--keep", "1", "--yes")
     assert [name for name in made if ids[name] in runs(home)] == ["a@wed", "b@mon"]
+
+
+def test_prune_keeps_what_a_suite_may_grade_again(home: LiveRunner) -> None:
+    """Answers of nights that are open, pinned or in the pool stay, and prune says so; others go."""
+    ids = night_runs(home, 4)
+    opened, regressed, accepted, pinned = ids
+    with nights_of(home) as driver:
+        found = {run: driver.begin(f"n{run}") for run in ids}
+        for run, night in found.items():
+            driver.measure(night, {"correct": {"a": [1.0]}}, run_id=run)
+        driver.end(found[regressed], "regressed", is_accepted=False)
+        driver.end(found[accepted])
+        driver.end(found[pinned], is_accepted=False)
+        driver.write(nights.pin, found[pinned].id, "spring")
+
+    shown = runner(home, "prune", "--dry-run")
+    assert f"run {regressed}, " in shown
+    assert "1 run of nights: the scores stay, but cannot be graded again\n" in shown
+    kept = "kept: 3 old runs of nights (1 without a verdict, 1 in the pool of the next night, 1 pinned)"
+    assert f"{kept}\n" in shown
+    assert not any(f"run {run}, " in shown for run in (opened, accepted, pinned))
+    removed = json.loads(runner(home, "prune", "--yes", "--json"))
+    assert {run["run"]: run["night"] for run in removed["removed"]}[regressed] == found[regressed].name
+    why = {run["run"]: (run["night"], run["why"]) for run in removed["kept"]}
+    assert why[opened] == (found[opened].name, "open")
+    assert why[accepted] == (found[accepted].name, "pool")
+    assert why[pinned] == (found[pinned].name, "pinned")
+    assert kept in runner(home, "prune")
+    assert {opened, accepted, pinned} <= set(runs(home))
+    assert regressed not in runs(home)
+    with nights_of(home) as driver:
+        assert driver.read(nights.report, found[regressed].id) is not None
+
+
+def test_rm_says_what_it_does_to_a_night(home: LiveRunner) -> None:
+    """One that is open ends without a verdict; one that has ended keeps its scores."""
+    first, second = night_runs(home, 2)
+    with nights_of(home) as driver:
+        ended, opened = driver.begin("rm1"), driver.begin("rm2")
+        driver.measure(ended, {"correct": {"a": [1.0]}}, run_id=first)
+        driver.measure(opened, {"correct": {"a": [1.0]}}, run_id=second)
+        driver.end(ended)
+
+    text = f"the scores of night {ended.name} stay; it can no longer be graded again"
+    assert text in runner(home, "rm", str(first), "--dry-run")
+    assert "has no verdict yet, and would end without one" in runner(home, "rm", str(second), "--dry-run")
+    shown = json.loads(runner(home, "rm", str(first), "--yes", "--json"))
+    assert shown["removed"][0]["night"] == ended.name
 
 
 def test_prune_finishes_a_removal_that_was_interrupted(home: LiveRunner) -> None:

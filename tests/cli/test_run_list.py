@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from night_driver import NightDriver
 from run_driver import new_run
 from sqlalchemy import text
 
-from runner.cli.render.run_list import run_table
+from runner.cli.render.night_listed import night_status
+from runner.cli.render.run_list import list_object, run_table
 from runner.cli.render.text import listed_time
 from runner.cli.snapshot import Snapshot
 from runner.db import run_snapshot
+from runner.db.evaluation import measurements, night_runs
 
 if TYPE_CHECKING:
     from runner.db.session import Database
@@ -41,7 +44,7 @@ def table(database: Database, *names: tuple[str, str | None]) -> list[str]:
             )
     with database.read() as connection:
         found = run_snapshot.read_all(connection, NOW_MS)
-    return run_table([Snapshot(stored=stored, is_engine_alive=True) for stored in found])
+    return run_table([Snapshot(stored=stored, is_engine_alive=True) for stored in found], {})
 
 
 def test_nights_fit_into_80_columns(database: Database) -> None:
@@ -69,3 +72,62 @@ def test_an_old_run_shows_its_year(days: int | None, shown: str) -> None:
     found = listed_time(at_ms, NOW_MS)
     assert found.startswith(shown)
     assert len(found) in (1, 12)
+
+
+def listed(database: Database) -> list[str]:
+    """Return the table of all runs, with their nights."""
+    with database.read() as connection:
+        found = run_snapshot.read_all(connection, NOW_MS)
+        nights = night_runs.read(connection)
+    return run_table([Snapshot(stored=stored, is_engine_alive=True) for stored in found], nights)
+
+
+def set_state(database: Database, run: int, state: str, pause_reason: str | None = None) -> None:
+    with database.write() as connection:
+        connection.execute(
+            text("UPDATE runs SET state = :state, pause_reason = :why WHERE id = :id"),
+            {"id": run, "state": state, "why": pause_reason},
+        )
+
+
+def test_a_night_is_one_line_with_what_it_does(database: Database) -> None:
+    """Its numbers are those of both runs; a run that has stopped shows, and at last the verdict."""
+    driver = NightDriver(database)
+    first, other, second = (new_run(database, jobs).run_id for jobs in (2, 1, 3))
+    night = driver.begin("2026-11-28")
+    driver.write(measurements.add_measurement, night.id, 1, first)
+    states = []
+    for state, why in (("ready", None), ("paused", "budget"), ("finished", None)):
+        set_state(database, first, state, why)
+        states.append(listed(database)[-1])
+    driver.write(measurements.add_measurement, night.id, 2, second)
+    set_state(database, second, "ready")
+    lines = listed(database)
+    driver.end(night, "no_verdict", is_accepted=False)
+
+    assert ["answering" in states[0], "paused (budget)" in states[1], "grading" in states[2]] == [True] * 3
+    assert [line.split()[0] for line in lines[1:]] == [str(second), str(other)]
+    assert lines[1].split()[1].endswith("@2026-11-28")
+    assert "measuring again" in lines[1]
+    assert " 0 5 0 $0.0000 " in " ".join(lines[1].split())
+    assert "no verdict" in listed(database)[1]
+    assert max(map(len, lines)) <= 80
+
+
+def test_programs_see_the_runs_of_a_night(database: Database) -> None:
+    """Each with its id; a run that measures none has null."""
+    driver = NightDriver(database)
+    ids = [new_run(database, 1).run_id for _ in range(3)]
+    night = driver.begin("n1")
+    for number, run in enumerate(ids[:2], 1):
+        driver.write(measurements.add_measurement, night.id, number, run)
+    with database.read() as connection:
+        found = run_snapshot.read_all(connection, NOW_MS)
+        nights = night_runs.read(connection)
+    snapshots = [Snapshot(stored=stored, is_engine_alive=True) for stored in found]
+
+    runs = list_object(snapshots, NOW_MS, nights).runs
+
+    assert {run.run: run.night for run in runs} == {ids[0]: night.name, ids[1]: night.name, ids[2]: None}
+    said = night_status(snapshots[1:], nights[ids[1]])
+    assert said.startswith(f"night {night.name}: measuring again; 0 of 2 jobs done, $0")

@@ -43,6 +43,12 @@ NOT_RUN_HERE = {  # what a newcomer types once, on a machine with a network and 
     "runner retry RUN --set-model grok-4.3",
     "runner cancel RUN --model gpt-4o-mini",
     "runner start RUN",
+    # tests/evals/test_whole_nights.py runs a night of it
+    "runner check jobs/questions.suite.toml",
+    "runner eval jobs/questions.suite.toml",
+    # tests/simulator/test_answer_file.py starts it
+    "runner simulate --answers answers.jsonl --seed 7",
+    """curl -X POST http://127.0.0.1:8787/_switch -d '{"shift": -0.05, "fingerprint": "fp_0000000002"}'""",
     # they need systemd for a user: tests/docs/test_operations.py reads them
     "systemctl --user enable --now questions.timer",
     "systemctl --user enable questions.service",

@@ -11,10 +11,11 @@ import sys
 import tempfile
 import urllib.request
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from live_runner import KEY, LiveRunner, Simulator, write_jobs
+from ruamel.yaml import YAML
 
 from runner.rules.exit_codes import ExitCode
 from runner.settings import TABLE
@@ -28,6 +29,15 @@ PACE = ("--rpm", "none", "--tpm", "none", "--rps", "none", "--median-s", "0.4", 
 HANGS = ("--fault", "submit:hang=0.1", "--hang-s", "3600")  # so that the night cannot end by itself
 JOBS = 60
 IN_FLIGHT = 8
+UNITS = (
+    *("questions.service", "questions.timer", "labels.service"),
+    *("evaluation.service", "evaluation.timer"),
+)
+STAND_IN = """#!/bin/sh
+key=${XAI_API_KEY:-$(cat "$XAI_API_KEY_FILE")}
+printf '%s\\n' "$PWD" "$*" "${#key}" >> "$HOME/calls"
+exit 10
+"""
 
 
 def block(word: str, about: str = "") -> str:
@@ -44,9 +54,9 @@ def unit(file: str) -> configparser.ConfigParser:
     return parsed
 
 
-def cron_lines() -> list[tuple[str, str]]:
-    """Return the lines of the page's crontab: when they start, and what they run."""
-    lines = block("cron").splitlines()
+def cron_lines(about: str = "questions") -> list[tuple[str, str]]:
+    """Return the lines of a crontab of the page: when they start, and what they run."""
+    lines = block("cron", about).splitlines()
     parts = [line.split(None, 1 if line.startswith("@") else 5) for line in lines]
     return [(" ".join(part[:-1]), part[-1]) for part in parts]
 
@@ -168,7 +178,7 @@ def test_the_nightly_unit_runs_the_line_of_cron(user: tuple[Path, dict[str, str]
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
-@pytest.mark.parametrize("file", ["questions.service", "questions.timer", "labels.service"])
+@pytest.mark.parametrize("file", UNITS)
 def test_systemd_finds_no_fault_in_a_unit(tmp_path: Path, file: str) -> None:
     """Unknown keys and values that it cannot read; `runner` is where the unit says."""
     install(tmp_path)
@@ -202,6 +212,137 @@ def test_the_unit_is_one_and_its_command_runs(user: tuple[Path, dict[str, str]])
     assert kept_down == {1, 2, 3, 4, 6, 8, 9}
     assert kept_down <= {int(code) for code in ExitCode}
     assert service["Restart"] == "on-failure"
+
+
+@pytest.fixture
+def evaluating(tmp_path: Path) -> tuple[Path, dict[str, str]]:
+    """Give the home of a user whose `runner` notes its call and ends with 10, and the bare environment."""
+    install(tmp_path)
+    program = tmp_path / ".local" / "bin" / "runner"
+    program.unlink()
+    program.write_text(STAND_IN)
+    program.chmod(0o755)
+    return tmp_path, {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
+
+
+def calls(folder: Path) -> list[tuple[str, str, str]]:
+    """Return how the stand-in was called: where, with which arguments, and how long the key was."""
+    lines = (folder / "calls").read_text().splitlines()
+    return [(lines[at], lines[at + 1], lines[at + 2]) for at in range(0, len(lines), 3)]
+
+
+def test_the_cron_lines_of_an_evaluation_end_with_its_code(evaluating: tuple[Path, dict[str, str]]) -> None:
+    """With cron's environment, in the folder of the suite, at the hours of the other nightly lines."""
+    folder, environment = evaluating
+    (schedule, nightly), (reboot, at_boot) = cron_lines("runner eval")
+    assert (schedule, reboot) == tuple(hours for hours, _ in cron_lines())
+    assert nightly == at_boot
+    assert "%" not in nightly
+
+    done = run(["/bin/sh", "-c", nightly], folder, environment)
+    assert (done.returncode, done.stdout, done.stderr) == (ExitCode.REGRESSED, "", "")
+    assert calls(folder) == [(str(folder / "evals"), "eval support.suite.toml -q --yes", str(len(KEY)))]
+
+
+def test_the_unit_of_an_evaluation_runs_the_line_of_cron(evaluating: tuple[Path, dict[str, str]]) -> None:
+    """It is kept down by what keeps other runs down, and by a verdict; its timer is that of the questions."""
+    folder, environment = evaluating
+    service = {
+        name: value.replace("%h", str(folder))
+        for name, value in unit("evaluation.service")["Service"].items()
+    }
+    name, _, value = service["Environment"].partition("=")
+    done = run(service["ExecStart"].split(), Path(service["WorkingDirectory"]), environment | {name: value})
+    assert done.returncode == ExitCode.REGRESSED
+
+    run(["/bin/sh", "-c", cron_lines("runner eval")[0][1]], folder, environment)
+    as_unit, as_cron = calls(folder)
+    assert as_unit == as_cron
+    kept_down = {int(code) for code in service["RestartPreventExitStatus"].split()}
+    labels = {int(code) for code in unit("labels.service")["Service"]["RestartPreventExitStatus"].split()}
+    assert kept_down == labels | {ExitCode.REGRESSED, ExitCode.NO_VERDICT}
+    assert dict(unit("evaluation.timer")["Timer"]) == dict(unit("questions.timer")["Timer"])
+    assert unit("evaluation.service")["Install"]["WantedBy"] == "default.target"
+
+
+def workflow_steps() -> list[dict[str, Any]]:
+    """Return the steps of the page's workflow, in order."""
+    workflow = YAML(typ="safe").load(block("yaml", "runner eval"))
+    assert set(workflow) == {"name", "on", "permissions", "concurrency", "jobs"}
+    assert workflow["on"]["schedule"] == [{"cron": "15 2 * * *"}]
+    (job,) = workflow["jobs"].values()
+    steps: list[dict[str, Any]] = job["steps"]
+    return steps
+
+
+def step_at(steps: list[dict[str, Any]], words: str) -> int:
+    """Return the place of the only step that runs or uses something."""
+    (place,) = (at for at, step in enumerate(steps) if words in str(step.get("run", step.get("uses"))))
+    return place
+
+
+def test_the_workflow_keeps_the_nights_whatever_happens() -> None:
+    """The state folder comes from the newest cache, and is saved under a key of its own after any end."""
+    steps = workflow_steps()
+    order = [step_at(steps, words) for words in ("cache/restore@", "runner eval", "flock", "cache/save@")]
+    restore, evaluation, wait, save = (steps[at] for at in order)
+    assert order == sorted(order)
+    assert restore["with"]["path"] == save["with"]["path"] == "~/.local/state/runner"
+    assert restore["with"]["key"] == save["with"]["key"]
+    assert save["with"]["key"].startswith(restore["with"]["restore-keys"])
+    assert {"github.run_id", "github.run_attempt"} <= set(re.findall(r"{{ (\S+) }}", save["with"]["key"]))
+    assert (wait["if"], save["if"]) == ("always()", "always()")
+    assert "if" not in evaluation
+    assert list(evaluation["env"]) == ["XAI_API_KEY"]
+
+
+def test_the_workflow_calls_the_command_in_the_folder_of_the_suite(
+    evaluating: tuple[Path, dict[str, str]],
+) -> None:
+    """As GitHub runs a step, by `bash -e`; its code is that of the verdict."""
+    folder, environment = evaluating
+    step = workflow_steps()[step_at(workflow_steps(), "runner eval")]
+    path = f"{folder}/.local/bin:{environment['PATH']}"
+    done = run(
+        ["bash", "-e", "-c", step["run"]],
+        folder / step["working-directory"],
+        environment | {"PATH": path, "XAI_API_KEY": KEY},
+    )
+    assert done.returncode == ExitCode.REGRESSED
+    assert calls(folder) == [
+        (str(folder / "evals"), "eval support.suite.toml --timeout 5h --yes", str(len(KEY)))
+    ]
+
+
+def test_the_workflow_waits_until_the_database_is_closed(user: tuple[Path, dict[str, str]]) -> None:
+    """The engine outlives its last command for a moment; after the line its log is in the database."""
+    folder, environment = user
+    home = Path(environment["RUNNER_HOME"])
+    (folder / ".local" / "state").mkdir(parents=True)
+    (folder / ".local" / "state" / "runner").symlink_to(home)
+    write_jobs(folder / "evals" / "questions.jsonl", 3)
+    nightly = cron_lines()[0][1]
+    assert run(["/bin/sh", "-c", nightly], folder, environment).returncode == 0
+
+    line = workflow_steps()[step_at(workflow_steps(), "flock")]["run"]
+    done = run(["bash", "-e", "-c", line], folder, environment)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (home / "runner.db").exists()
+    assert not (home / "runner.db-wal").exists()
+
+
+def test_the_evaluation_takes_the_flags_of_its_lines(tmp_path: Path) -> None:
+    """So that the lines above, which a stand-in took, are those of the command."""
+    done = run(
+        [str(Path(sys.executable).parent / "runner"), "eval", "--help"],
+        tmp_path,
+        {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"},
+    )
+    assert done.returncode == 0
+    lines = [line for _, line in cron_lines("runner eval")]
+    lines.append(workflow_steps()[step_at(workflow_steps(), "runner eval")]["run"])
+    flags = {word for line in lines for word in line.split() if word.startswith("-")} | {"--on-end"}
+    assert {flag for flag in flags if not re.search(rf"(^|[ ,]){flag}\b", done.stdout, re.MULTILINE)} == set()
 
 
 def test_the_table_of_settings_is_complete() -> None:

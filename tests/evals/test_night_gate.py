@@ -2,143 +2,96 @@
 
 from __future__ import annotations
 
-import random
-from collections import Counter, deque
-from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
+from gate_simulation import ALPHA, CELLS, Cell, dropped, histories, keep, unchanged
+from made_nights import MEASURED, NO_DROP, facts, measurement, past, suite
 
-from runner.rules.evaluation.night_gate import POOL_LEAST, POOL_MOST, Verdict, night_noise, no_drop
-from runner.rules.statistics.comparison import Paired, difference
+from runner.rules.evaluation.make_report import night_report
+from runner.rules.evaluation.night_gate import Verdict, night_noise, no_drop
+from runner.rules.evaluation.scores import pooled
+from runner.rules.evaluation.tallies import PairedItems
+from runner.rules.statistics.comparison import Paired
 
-ALPHA: Final = 1 / 90
-NIGHTS: Final = 90
-QUICK, LONG = 20, 1_000  # histories
-SHIFT: Final = 0.016  # of a night's rates, where the service has noise of its own
-DROP: Final = 0.05
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
+    from runner.rules.evaluation.night_facts import PastNight
+    from runner.rules.evaluation.scores import Scores
 
-@dataclass
-class History:
-    """Nights of one suite; the noise of a night, where there is some, is that of both measurements."""
-
-    rates: list[float]
-    epochs: int
-    shift: float
-    chance: random.Random
-    pool: deque[list[int]] = field(default_factory=deque)
-    past_z: list[float] = field(default_factory=list)
-    verdicts: Counter[Verdict] = field(default_factory=Counter)
-    covered: int = 0
-
-    def night(self, drop: float = 0.0) -> Verdict:
-        """Measure a night, judge it by the gate, and put it into the pool unless it has regressed."""
-        noise = self.chance.gauss(0, self.shift) if self.shift else 0.0
-        first = self._measured(noise - drop)
-        sums = [sum(night[item] for night in self.pool) for item in range(len(self.rates))]
-        verdict = Verdict.NO_BASELINE
-        if len(self.pool) >= POOL_LEAST:
-            verdict = self._judge(first, sums, noise - drop)
-        if verdict is not Verdict.REGRESSED:
-            self.pool.append(first)
-            if len(self.pool) > POOL_MOST:
-                self.pool.popleft()
-        self.verdicts[verdict] += 1
-        return verdict
-
-    def _judge(self, first: list[int], sums: list[int], change: float) -> Verdict:
-        nights = len(self.pool)
-        pairs = self._pairs(first, 1, sums)
-        outcome = no_drop(pairs, None, self.past_z, pool_nights=nights, alpha=ALPHA)
-        if outcome.verdict is Verdict.MEASURE_AGAIN:
-            both = [one + other for one, other in zip(first, self._measured(change), strict=True)]
-            outcome = no_drop(pairs, self._pairs(both, 2, sums), self.past_z, pool_nights=nights, alpha=ALPHA)
-        assert outcome.difference is not None
-        low, high = outcome.difference.interval()
-        self.covered += low <= 0 <= high
-        self.past_z.append(difference(pairs).tails.z)
-        return outcome.verdict
-
-    def _measured(self, change: float) -> list[int]:
-        return [sum(self.chance.random() < rate + change for _ in range(self.epochs)) for rate in self.rates]
-
-    def _pairs(self, successes: list[int], times: int, sums: list[int]) -> list[Paired]:
-        answers, base = self.epochs * times, self.epochs * len(self.pool)
-        return [Paired(answers, ours, base, theirs) for ours, theirs in zip(successes, sums, strict=True)]
+QUICK, LONG = 50, 1_000  # histories
+COUNTS: Final = [QUICK, pytest.param(LONG, marks=pytest.mark.soak)]
 
 
-def rates_of(mix: str, items: int, chance: random.Random) -> list[float]:
-    """Return how often each item is answered rightly: a hard suite, an easy one, or a mixed one."""
-    if mix != "mixed":
-        return [0.03 if mix == "hard" else 0.98] * items
-    kinds = [(0.6, 0.98), (0.75, 0.03)]
-    draws = [chance.random() for _ in range(items)]
-    return [next((rate for bound, rate in kinds if draw < bound), chance.random()) for draw in draws]
-
-
-def histories(mix: str, items: int, epochs: int, shift: float, count: int) -> list[History]:
-    """Return histories that have not begun, each with items and a chance of its own."""
-    found = []
-    for number in range(count):
-        chance = random.Random(f"{mix} {items} {epochs} {shift} {number}")
-        found.append(History(rates_of(mix, items, chance), epochs, shift, chance))
-    return found
-
-
-@pytest.mark.parametrize("shift", [0.0, SHIFT])
-@pytest.mark.parametrize("epochs", [1, 3])
-@pytest.mark.parametrize("items", [30, 200])
-@pytest.mark.parametrize("mix", ["hard", "easy", "mixed"])
-@pytest.mark.parametrize("count", [QUICK, pytest.param(LONG, marks=pytest.mark.soak)])
-def test_unchanged_nights_rarely_alarm(mix: str, items: int, epochs: int, shift: float, count: int) -> None:
+@pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.name)
+@pytest.mark.parametrize("count", COUNTS)
+def test_unchanged_nights_rarely_alarm(cell: Cell, count: int) -> None:
     """At a target of one in 90 nights: 1.5 alarms a history at most, 2 where nights have noise; 92.5 % cover.
 
     With few histories the bound leaves room for chance: three standard errors of a mean of Poisson numbers.
     """
-    alarms = covered = judged = 0
-    for history in histories(mix, items, epochs, shift, count):
-        for _ in range(NIGHTS):
-            history.night()
-        alarms += history.verdicts[Verdict.REGRESSED]
-        covered += history.covered
-        judged += NIGHTS - POOL_LEAST
+    rates = unchanged(cell, count)
+    if count == LONG:
+        keep(cell.name, rates)
 
-    bound = 2.0 if shift else 1.5
-    assert alarms / count <= bound + (3 * (bound / count) ** 0.5 if count == QUICK else 0)
-    assert covered / judged >= 0.925
+    bound = 2.0 if cell.shift else 1.5
+    assert rates["alarms"] <= bound + (3 * (bound / count) ** 0.5 if count == QUICK else 0)
+    assert rates["covered"] >= 0.925
 
 
-@pytest.mark.parametrize("count", [QUICK, pytest.param(LONG, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("count", COUNTS)
 def test_a_drop_of_five_points_is_seen(count: int) -> None:
     """By 200 mixed items with 3 epochs: in the first night in 85 %, within three nights in 97 %."""
-    first = within = judged = 0
-    for history in histories("mixed", 200, 3, 0.0, count):
-        for _ in range(30):
-            history.night()
-        if history.verdicts[Verdict.REGRESSED]:
-            continue  # alarmed without a drop
-        judged += 1
-        verdicts = [history.night(DROP) for _ in range(3)]
-        first += verdicts[0] is Verdict.REGRESSED
-        within += Verdict.REGRESSED in verdicts
+    rates = dropped(count)
+    if count == LONG:
+        keep("drop", rates)
 
-    assert judged > count / 2
-    assert first / judged >= 0.85
-    assert within / judged >= 0.97
+    assert rates["histories"] > count / 2
+    assert rates["first"] >= 0.85
+    assert rates["within_three"] >= 0.97
+
+
+def test_the_simulation_asks_what_the_report_of_a_night_asks() -> None:
+    """The same nights, given as facts, have the same verdicts: also after alarms, and with noise."""
+    cell = next(one for one in CELLS if one.name == "easy-30-3-noise")
+    history = next(histories(cell, 1, "report"))
+    of_cell = suite(NO_DROP, MEASURED, epochs=cell.epochs)
+    nights: list[PastNight] = []
+    seen = set()
+    for number in range(30):
+        drop = 0.3 if 20 <= number < 23 else 0.0
+        verdict = history.night(drop)
+        sides = [scores_of(successes, cell.epochs) for successes in history.measured]
+        first, again = measurement(sides[0]), measurement(sides[1], 2) if len(sides) == 2 else None
+
+        report = night_report(facts(first, nights, again=again, suite=of_cell))
+
+        assert report.verdict == verdict.value
+        seen.add(verdict)
+        together = pooled(sides)
+        is_accepted = verdict is not Verdict.REGRESSED
+        by_column = dict.fromkeys(first.scores, together)
+        nights.append(past(number + 1, first.scores, scores=by_column, is_accepted=is_accepted))
+    assert seen >= {Verdict.NO_BASELINE, Verdict.PASSED, Verdict.REGRESSED}
+
+
+def scores_of(successes: Sequence[int], epochs: int) -> Scores:
+    """Return the scores of items by how many of their answers are right."""
+    return {f"q{place}": [1] * right + [0] * (epochs - right) for place, right in enumerate(successes)}
 
 
 def test_a_rise_is_an_improvement() -> None:
-    base = [Paired(3, 3, 42, 21)] * 40
+    base = PairedItems([Paired(3, 3, 42, 21)] * 40, range(40))
 
     assert no_drop(base, None, [], pool_nights=14, alpha=ALPHA).verdict is Verdict.IMPROVED
 
 
 def test_few_nights_are_no_baseline_and_some_more_are_provisional() -> None:
-    pairs = [Paired(1, 1, 3, 3)] * 5
+    pairs = PairedItems([Paired(1, 1, 3, 3)] * 5, range(5))
 
     assert no_drop(pairs, None, [], pool_nights=2, alpha=ALPHA).verdict is Verdict.NO_BASELINE
-    assert no_drop([], None, [], pool_nights=9, alpha=ALPHA).verdict is Verdict.NO_BASELINE
+    assert no_drop(PairedItems([], []), None, [], pool_nights=9, alpha=ALPHA).verdict is Verdict.NO_BASELINE
     assert no_drop(pairs, None, [], pool_nights=6, alpha=ALPHA).is_provisional
     assert not no_drop(pairs, None, [], pool_nights=7, alpha=ALPHA).is_provisional
 
@@ -147,4 +100,46 @@ def test_noise_is_never_less_than_none_and_bad_nights_count_most() -> None:
     assert night_noise([]).variance == 1
     assert night_noise([0.1] * 50).variance == 1
     assert night_noise([3.0, -3.0] * 10).variance == pytest.approx((9 * 20 + 4) / 24)
-    assert night_noise([-4.0, 0.5, 0.5]).variance == pytest.approx((2 * 16 + 4) / 7)
+    assert night_noise([-2.9, 0.5, 0.5]).variance == pytest.approx((2 * 2.9**2 + 4) / 7)
+
+
+def test_a_night_far_away_does_not_silence_the_gate() -> None:
+    """It counts as some usual falls: one collapse does not blind it, a noisy suite stays noisy."""
+    assert night_noise([-60.0]) == night_noise([-4.0])
+    assert night_noise([0.5, -0.7] * 15 + [-60.0]).variance < 1.6
+    assert night_noise([2.5, -2.5] * 15 + [-60.0]).variance > 2.5**2
+    worse = PairedItems([Paired(3, 0, 42, 42)] * 40, range(40))
+
+    outcome = no_drop(worse, worse, [-60.0, 0, 0, 0], pool_nights=4, alpha=ALPHA)
+
+    assert outcome.verdict is Verdict.REGRESSED
+
+
+def test_the_noise_of_a_night_weighs_twice_in_two_measurements() -> None:
+    """Both are of the same night: its noise does not shrink with them, as chance does."""
+    once = PairedItems([Paired(3, 1, 42, 42)] * 10, range(10))
+    twice = PairedItems([Paired(6, 2, 84, 84)] * 10, range(10))
+    past_z = [2.5, -2.0, 1.5, -2.5, 0.5]
+
+    outcome = no_drop(once, twice, past_z, pool_nights=14, alpha=ALPHA)
+
+    variance = night_noise(past_z).variance
+    assert variance > 2
+    assert outcome.is_repeated
+    assert outcome.difference is not None
+    assert outcome.difference.tails.z == pytest.approx(
+        twice.difference().tails.z / (1 + 2 * (variance - 1)) ** 0.5
+    )
+    assert outcome.first_z == once.difference().tails.z
+
+
+def test_without_a_second_measurement_the_first_decides() -> None:
+    worse = PairedItems([Paired(3, 2, 42, 42)] * 10, range(10))
+    slightly = PairedItems([Paired(3, 2, 42, 40)] * 3, range(3))
+
+    assert no_drop(worse, None, [], pool_nights=14, alpha=ALPHA).verdict is Verdict.MEASURE_AGAIN
+    alone = [
+        no_drop(pairs, None, [], pool_nights=14, alpha=ALPHA, remeasures=False).verdict
+        for pairs in (worse, slightly)
+    ]
+    assert alone == [Verdict.REGRESSED, Verdict.PASSED]

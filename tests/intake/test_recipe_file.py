@@ -71,6 +71,7 @@ def test_a_large_file_is_refused(tmp_path: Path) -> None:
     [
         (b"recipe = 1\n[table\n", RecipeError, "line 2, column"),
         (b"recipe = 1\nx = 1\n[table]\ny = 1", RecipeError, "table.y"),
+        (b"items = 'a.jsonl'\n[[grader]]\n", RecipeError, "is a suite of an evaluation, no recipe"),
         (b"caf\xe9", RecipeError, "is not UTF-8"),
         ("recipe = 1".encode("utf-16"), RecipeError, "is UTF-16 text"),
         (b"recipe = 1\na = " + b"[" * 5_000, RecipeError, "this is not TOML"),

@@ -18,12 +18,12 @@ def test_only_items_with_a_score_on_both_sides_are_paired() -> None:
     assert (found.only_first, found.only_second) == (("new",), ("old",))
 
 
-def test_sums_are_whole_numbers_only_where_all_scores_are_0_or_1() -> None:
+def test_sums_of_an_item_are_whole_numbers_only_where_its_scores_are_0_or_1() -> None:
     binary = paired({"a": [1, 0]}, {"a": [1]}).pairs["a"]
-    graded = paired({"a": [1, 0], "b": [0.5]}, {"a": [1], "b": [1]}).pairs["a"]
+    graded = paired({"a": [1, 0], "b": [0.5, 0.5]}, {"a": [1], "b": [1]}).pairs
 
     assert binary.is_binary
-    assert not graded.is_binary
+    assert not graded["b"].is_binary
 
 
 def test_what_is_unmeasured_bounds_the_mean() -> None:
@@ -38,3 +38,8 @@ def test_what_is_unmeasured_bounds_the_mean() -> None:
 
 def test_nights_are_pooled_by_item() -> None:
     assert pooled([{"a": [1]}, {"b": [0]}, {"a": [None, 0]}]) == {"a": [1, None, 0], "b": [0]}
+
+
+def test_scores_of_0_and_1_are_whole_numbers_in_any_type() -> None:
+    """A database gives 1.0 for 1; the exact test is for both."""
+    assert paired({"a": [1.0, 0.0]}, {"a": [True]}).pairs["a"].is_binary

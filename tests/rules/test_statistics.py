@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -74,7 +75,7 @@ def test_the_exact_test_is_the_convolution_of_hypergeometric_numbers(chance: ran
     """The referee convolves the probabilities of all items, one after another."""
     for _ in range(300):
         pairs = _binary_pairs(chance, chance.randint(1, 150), chance.randint(1, 4), chance.randint(1, 45))
-        strata, seen = strata_of(pairs)
+        strata, seen = strata_of(Counter(pairs))
 
         tails = exact_tails(strata, seen)
 
@@ -98,7 +99,7 @@ def test_with_one_answer_a_side_it_is_mcnemars_test(chance: random.Random) -> No
 def test_a_long_sum_is_cut_where_nothing_is_left(chance: random.Random) -> None:
     """10,000 items with 8 answers a side have 80,001 sums; the middle of them is enough."""
     pairs = _binary_pairs(chance, 10_000, 8, 8)
-    strata, seen = strata_of(pairs)
+    strata, seen = strata_of(Counter(pairs))
     mean = sum(stratum.mean * n for stratum, n in strata.items())
     deviation = math.sqrt(sum(stratum.variance * n for stratum, n in strata.items()))
 

@@ -141,11 +141,11 @@ def test_each_attempt_draws_again() -> None:
                 simulator.completion(ROW, response_format=FORMAT)["choices"][0]["message"]["content"]
                 for _ in range(24)
             ]
-            rounds.append([is_valid(SCHEMA, json.loads(text)) for text in texts])
-            assert simulator.books()["faults"] == {"invalid": rounds[-1].count(False)}
-            assert len(set(texts)) == 2, "the right answer is always the same one"
+            rounds.append(texts)
+            valid = [is_valid(SCHEMA, json.loads(text)) for text in texts]
+            assert simulator.books()["faults"] == {"invalid": valid.count(False)}
+            assert 6 <= valid.count(False) <= 18
     assert rounds[0] == rounds[1]
-    assert 6 <= rounds[0].count(False) <= 18
 
 
 def test_other_draws_are_not_changed() -> None:

@@ -25,7 +25,7 @@ from runner.simulator.gateway_faults import ECHOES
         *[("404_detail", 404, 0), ("404_empty", 404, 0), ("404_text", 404, 0), ("404_page", 404, 0)],
         *[("200_text", 200, 0), ("200_status", 200, 0), ("200_empty", 200, 0), ("model-words", 400, 0)],
         *[("echo_400", 400, 0), ("echo_403", 403, 0), ("echo_500", 500, 0), ("echo_page", 200, 0)],
-        ("echo_text", 200, 0),
+        *[("echo_text", 200, 0), ("418", 418, 0)],
     ],
 )
 def test_submits_that_are_answered_with_an_error(kind: str, status: int, accepted: int) -> None:

@@ -52,17 +52,17 @@ def test_the_second_allows_a_48th_of_the_minute_but_two_at_least() -> None:
 
 
 def test_tokens_are_charged_as_the_answer_will_have_them() -> None:
-    """The total tokens of the answer are charged at acceptance."""
+    """The total tokens of each answer are charged at acceptance."""
     with SimulatorThread(tpm=200_000) as simulator:
-        total = simulator.completion()["usage"]["total_tokens"]
-    with SimulatorThread(tpm=2 * total - 1) as simulator:
+        total = sum(simulator.completion()["usage"]["total_tokens"] for _ in range(2))
+    with SimulatorThread(tpm=total - 1) as simulator:
         assert simulator.submit().status == 200
         refused = simulator.submit()
         assert refused.status == 429
-        assert f"Tokens per Minute (actual/limit): {2 * total}/{2 * total - 1}" in refused.json["error"]
-    with SimulatorThread(tpm=2 * total) as simulator:
+        assert f"Tokens per Minute (actual/limit): {total}/{total - 1}" in refused.json["error"]
+    with SimulatorThread(tpm=total) as simulator:
         assert [simulator.submit().status for _ in range(3)] == [200, 200, 429]
-        assert simulator.books()["peaks"]["grok-4-0709"]["tpm"] == 2 * total
+        assert simulator.books()["peaks"]["grok-4-0709"]["tpm"] == total
 
 
 def test_limits_are_per_team_and_per_model_and_aliases_share_one() -> None:

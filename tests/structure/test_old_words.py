@@ -99,7 +99,7 @@ OLD_WORDS: Final = {
 ALLOWED_NAMES: Final[frozenset[str]] = frozenset({"NO_VERDICT"})
 # A gate and its verdict are the field's words for an evaluation.
 _EVALUATIONS: Final = re.compile(
-    r"runner/(evals/|rules/evaluation/|db/evaluation/"
+    r"runner/(evals/|rules/evaluation/|db/evaluation/|db/tables\."
     r"|cli/commands/(eval|regrade|history|baseline|compare)\.|cli/render/(night_|comparison_))"
 )
 _EVALUATION_WORDS: Final = frozenset({"gate", "verdict"})

@@ -22,10 +22,15 @@ from runner.cli.render.doctor_lines import SetUp
 from runner.cli.render.error_object import FailedCommand
 from runner.cli.render.job_object import JobStory
 from runner.cli.render.live_object import LiveRun
+from runner.cli.render.night_baseline import SuiteBaseline
+from runner.cli.render.night_history import NightHistory
+from runner.cli.render.night_items_object import NightItems
+from runner.cli.render.night_regraded import RegradedNights
 from runner.cli.render.removal_lines import PlannedPruning, Pruning, Removal
 from runner.cli.render.run_list import RunList
 from runner.cli.render.sample_object import TableSample
 from runner.cli.session.confirm import PlannedAction
+from runner.rules.evaluation.night_report import NightReport
 from runner.rules.summary_object import RunSummary
 from runner.simulator.process import ServerAddress
 
@@ -45,6 +50,11 @@ TITLES: Final[dict[str, Shape]] = {
     "ids": JobIds,
     "costs": CostReport,
     "compare": Comparison,
+    "night_items": NightItems,
+    "eval": NightReport,
+    "regrade": RegradedNights,
+    "history": NightHistory,
+    "baseline": SuiteBaseline,
     "rm": Removal,
     "prune": Pruning,
     "would": PlannedAction,
@@ -76,7 +86,11 @@ OF_COMMANDS: Final[dict[str, tuple[str, ...]]] = {  # the titles of what a comma
     "show": ("show",),
     "summary": ("summary", "ids"),
     "costs": ("costs",),
-    "compare": ("compare",),
+    "compare": ("compare", "eval", "night_items"),
+    "eval": ("eval", "live"),
+    "regrade": ("regrade",),
+    "history": ("history",),
+    "baseline": ("baseline",),
     "doctor": ("doctor",),
     "simulate": ("simulate",),
     "worker": ("worker",),

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from tools.docs import (
+    alarms_table,
     commands_page,
     errors_page,
     faults_page,
@@ -22,6 +23,7 @@ _DOCS: Final = _ROOT / "docs"
 PAGES: Final = {
     _DOCS / "commands.md": commands_page.markdown,
     _DOCS / "errors.md": errors_page.markdown,
+    _DOCS / "evals.md": alarms_table.markdown,
     _DOCS / "faults.md": faults_page.markdown,
     _DOCS / "json.md": json_page.markdown,
     _DOCS / "json.schema.json": json_schema.schema,

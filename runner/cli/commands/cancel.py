@@ -13,7 +13,7 @@ from runner.cli.render.ending_text import done_text, outstanding_lines
 from runner.cli.render.live_object import live_object
 from runner.cli.session.choose_jobs import choose_jobs, left_out_line, nothing_chosen
 from runner.cli.session.confirm import confirm
-from runner.cli.session.context import existing_database, find_run, read_settings
+from runner.cli.session.context import existing_database, find_working_run, read_settings
 from runner.cli.session.run_state import read_snapshot, snapshot_of
 from runner.db import runs, user_moves
 from runner.db.counters import Deltas
@@ -75,7 +75,7 @@ def command(
     settings, is_quiet = read_settings(), quiet or as_json
     with existing_database(settings) as database:
         with database.read() as connection:
-            found = find_run(connection, run)
+            found = find_working_run(connection, run)
             snapshot = snapshot_of(settings, connection, found.id)
         plan = _plan(database, snapshot, typed, now=now)
         _print_notes([plan.note], is_quiet=is_quiet)

@@ -13,7 +13,7 @@ from runner.cli.render.check_object import check_object
 from runner.cli.render.check_report import check_lines
 from runner.cli.session.check_file import check_file
 from runner.cli.session.context import read_settings
-from runner.cli.session.input_kind import is_recipe_not_jobs
+from runner.cli.session.input_kind import is_recipe_not_jobs, is_suite
 from runner.intake.job_file import LoadFlags
 from runner.rules.exit_codes import ExitCode
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _HELP: Final = """\
 Read FILE and show its bad lines, warnings, models, tokens, cost and time. Nothing is stored or sent.
 
-FILE is a job file, or a recipe (.toml) that names a table.
+FILE is a job file, a recipe (.toml) that names a table, or a suite (.suite.toml) that names items.
 
 Output tokens come from --expect-output, else from earlier runs of the file, else from an assumption,
 which is printed. Exit 3 when `runner run` would refuse the file. FILE may be - for stdin.
@@ -66,7 +66,11 @@ def command(
     load_flags = LoadFlags(**shaping, tpm=tpm or None, is_model_given=flags.is_model_given())
     flags.refuse_two_models(load_flags.model_for_all)
     limits = {"rpm": rpm, "tpm": tpm, "expected_output": expect_output}
-    if is_recipe_not_jobs(file):
+    if is_suite(file):
+        from runner.cli.session.check_suite import check_suite  # with templates and graders
+
+        result = check_suite(read_settings(), file, load_flags, **limits)
+    elif is_recipe_not_jobs(file):
         from runner.cli.session.check_recipe import check_recipe  # with the readers of tables
         from runner.intake.recipe_input import RowFlags
         from runner.rules.recipe_flags import RecipeFlags

@@ -12,10 +12,11 @@ from runner.cli.render.run_list import list_object, no_worker_lines, refused_com
 from runner.cli.session.commit_refusals import RefusedCommitsReader
 from runner.cli.session.context import existing_database, read_settings
 from runner.cli.session.run_state import snapshots_of_all
+from runner.db.evaluation import night_runs
 from runner.db.session import clock_ms
 
 _HELP: Final = """\
-Show all runs, the newest first.
+Show all runs, the newest first. The runs that measure a night of a suite are one line, under its name.
 
 \b
 Example, the ids of those that wait for a person:
@@ -31,13 +32,15 @@ def command(*, as_json: bool) -> None:
     with existing_database(settings) as database, database.read() as connection:
         now_ms = clock_ms(connection)
         snapshots = snapshots_of_all(settings, connection, now_ms)
+        nights = night_runs.read(connection)
     reports = RefusedCommitsReader(settings)
     snapshots = [reports.added_to(snapshot) for snapshot in snapshots]
     if as_json:
-        print_json(list_object(snapshots, now_ms))
+        print_json(list_object(snapshots, now_ms, nights))
         return
     if not snapshots:
         print_note("there are no runs yet; runner run FILE starts the first one")
         return
-    for line in (*run_table(snapshots), *no_worker_lines(snapshots), *refused_commits_lines(snapshots)):
+    table = run_table(snapshots, nights)
+    for line in (*table, *no_worker_lines(snapshots), *refused_commits_lines(snapshots)):
         print_escaped(line)

@@ -11,7 +11,7 @@ from runner.cli.printing import print_json, print_note
 from runner.cli.render import text
 from runner.cli.render.ending_text import outstanding_lines
 from runner.cli.render.live_object import live_object
-from runner.cli.session.context import existing_database, find_run, read_settings
+from runner.cli.session.context import existing_database, find_working_run, read_settings
 from runner.cli.session.run_state import read_snapshot
 from runner.db import runs
 from runner.db.run_snapshot import Part
@@ -42,7 +42,7 @@ def command(run: str, *, as_json: bool, quiet: bool) -> None:
     with existing_database(settings) as database:
         now_ms = database.now_ms()
         with database.write() as connection:
-            found = find_run(connection, run)
+            found = find_working_run(connection, run)
             why = f"paused by the user at {text.moment(now_ms)}"
             moved = runs.pause(connection, found.id, PauseReason.USER, why, now_ms)
         if not moved and found.state is not RunState.PAUSED:

@@ -10,12 +10,15 @@ from runner.cli import flags
 from runner.cli.printing import print_json, print_note
 from runner.cli.render import text
 from runner.cli.render.removal_lines import (
+    KeptRun,
     PlannedPruning,
     Pruning,
     file_line,
+    kept_lines,
     old_run_lines,
     removed_object,
     removed_text,
+    scores_stay_text,
 )
 from runner.cli.session.confirm import confirm
 from runner.cli.session.context import existing_database, read_settings
@@ -33,7 +36,8 @@ _HELP: Final = """\
 Remove runs that ended long ago, with their jobs and answers. It cannot be undone.
 
 Also removes old bug reports, database copies and stored stdin inputs of the state folder; SQLite gives
-the space back. Your job files and the files that were written stay.
+the space back. Your job files and the files that were written stay. So do all scores of suites, and the
+answers of nights that are open, pinned, or compared with the next night.
 
 \b
 Example, once a month, keep the last seven runs of each nightly file:
@@ -68,12 +72,17 @@ def command(*, older_than: float, keep: int, dry_run: bool, yes: bool, as_json: 
     with existing_database(settings) as database:
         old = find_old_data(database, settings, older_than, keep)
         if not old.runs and not old.files:
+            _print_lines(old, as_json=as_json, quiet=quiet)
             _report(old, 0, as_json=as_json, quiet=quiet)
             return
-        if not as_json and not quiet:
-            for line in _lines(old):
-                print_note(line)
-        planned = PlannedPruning(schema=SCHEMA, would=_question(old), runs=_removed(old), files=_paths(old))
+        _print_lines(old, as_json=as_json, quiet=quiet)
+        planned = PlannedPruning(
+            schema=SCHEMA,
+            would=_question(old),
+            runs=_removed(old),
+            files=_paths(old),
+            kept=_kept(old),
+        )
         if not confirm(_question(old), yes=yes, dry_run=dry_run, as_json=as_json, planned=planned):
             return
         _report(old, _remove(settings, database, old), as_json=as_json, quiet=quiet)
@@ -99,22 +108,43 @@ def _question(old: OldData) -> str:
 
 
 def _removed(old: OldData) -> list[RemovedRun]:
-    return [removed_object(run, holds) for run, holds in old.runs]
+    return [removed_object(run, holds, old.nights.get(run.id)) for run, holds in old.runs]
+
+
+def _kept(old: OldData) -> list[KeptRun]:
+    return [KeptRun(run=run.id, name=run.name, night=night, why=why) for run, night, why in old.kept]
 
 
 def _paths(old: OldData) -> list[str]:
     return [str(path) for path, _ in old.files]
 
 
+def _print_lines(old: OldData, *, as_json: bool, quiet: bool) -> None:
+    if not as_json and not quiet:
+        for line in _lines(old):
+            print_note(line)
+
+
 def _lines(old: OldData) -> list[str]:
+    of_nights = sum(run.id in old.nights for run, _ in old.runs)
     return [
         *old_run_lines(old.runs, old.known),
         *(file_line(str(path), size) for path, size in old.files),
+        *([scores_stay_text(of_nights)] if of_nights else []),
+        *kept_lines([one.why for one in old.kept]),
     ]
 
 
 def _report(old: OldData, freed_bytes: int, *, as_json: bool, quiet: bool) -> None:
     if as_json:
-        print_json(Pruning(schema=SCHEMA, removed=_removed(old), files=_paths(old), freed_bytes=freed_bytes))
+        print_json(
+            Pruning(
+                schema=SCHEMA,
+                removed=_removed(old),
+                files=_paths(old),
+                freed_bytes=freed_bytes,
+                kept=_kept(old),
+            )
+        )
     elif not quiet:
         print_note(removed_text(len(old.runs), len(old.files), freed_bytes))

@@ -8,18 +8,19 @@ import click
 
 from runner.cli import flags
 from runner.cli.printing import print_json, print_note
-from runner.cli.render.removal_lines import Removal, removed_object, run_text
+from runner.cli.render.removal_lines import Removal, night_text, removed_object, run_text
 from runner.cli.session.confirm import confirm
 from runner.cli.session.context import existing_database, find_run, read_settings
 from runner.cli.session.remove_runs import at_work_error, remove_run
 from runner.db import removal
+from runner.db.evaluation import night_runs
 from runner.rules.json_object import SCHEMA
 
 _HELP: Final = """\
 Remove RUN (an id or a name) with its jobs and answers from the database. It cannot be undone.
 
 Your job file and the files that were written stay. A run with answers that are not collected yet must be
-cancelled first, because they are paid.
+cancelled first, because they are paid. The scores of a night stay, but it can no longer be graded again.
 
 \b
 Example, look first:
@@ -40,13 +41,16 @@ def command(run: str, *, dry_run: bool, yes: bool, as_json: bool, quiet: bool) -
     with existing_database(settings) as database:
         with database.read() as connection:
             found = find_run(connection, run, removing=True)
+            night = night_runs.read(connection).get(found.id)
             holds = removal.count_contents(connection, found.id)
             if not removal.is_removable(connection, found.id):
                 raise at_work_error(found)
         description = run_text(found, holds)
+        if night is not None and not as_json and not quiet:
+            print_note(night_text(night))
         if confirm(f"remove {description}", yes=yes, dry_run=dry_run, as_json=as_json):
             remove_run(settings, database, found)
             if as_json:
-                print_json(Removal(schema=SCHEMA, removed=[removed_object(found, holds)]))
+                print_json(Removal(schema=SCHEMA, removed=[removed_object(found, holds, night)]))
             elif not quiet:
                 print_note(f"removed {description}")

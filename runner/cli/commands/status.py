@@ -12,14 +12,16 @@ from runner.cli.printing import print_escaped, print_json
 from runner.cli.render.live_object import live_object
 from runner.cli.render.status_lines import status_lines
 from runner.cli.session.commit_refusals import RefusedCommitsReader
-from runner.cli.session.context import existing_database, find_run, latest_run, read_settings
+from runner.cli.session.context import existing_database, find_working_run, latest_run, read_settings
 from runner.cli.session.ending import suggestions
 from runner.cli.session.limit_usage import LimitUsageReader
-from runner.cli.session.run_state import snapshot_of
+from runner.cli.session.run_state import night_line, snapshot_of
 from runner.db.run_snapshot import Part
 
 _HELP: Final = """\
 Show the numbers of RUN (an id or a name). Without RUN: the run at work, else the newest run.
+
+The name of a night, SUITE@DATE, stands for the run that measures it now.
 
 \b
 Example, how many are done:
@@ -36,11 +38,12 @@ def command(run: str | None, *, as_json: bool) -> None:
     with existing_database(settings) as database, LimitUsageReader(settings) as reader:
         limit_usage = reader.read()
         with database.read() as connection:
-            found = find_run(connection, run) if run else latest_run(connection)
+            found = find_working_run(connection, run) if run else latest_run(connection)
             snapshot = snapshot_of(settings, connection, found.id, Part.OBJECT if as_json else Part.ENDING)
+            night = "" if as_json else night_line(settings, connection, found.id)
     snapshot = RefusedCommitsReader(settings).added_to(replace(snapshot, limit_usage=limit_usage))
     if as_json:
         print_json(live_object(snapshot))
         return
-    for line in status_lines(snapshot, suggestions(snapshot, settings)):
+    for line in (*([night] if night else []), *status_lines(snapshot, suggestions(snapshot, settings))):
         print_escaped(line)

@@ -14,7 +14,7 @@ from runner.cli.render.ending_text import done_text
 from runner.cli.render.live_object import live_object
 from runner.cli.render.summary_table import summary_lines
 from runner.cli.session.commit_refusals import RefusedCommitsReader
-from runner.cli.session.context import existing_database, find_run, read_settings
+from runner.cli.session.context import existing_database, find_working_run, read_settings
 from runner.cli.session.display import SilentDisplay, choose_display
 from runner.cli.session.ending import ending_lines
 from runner.cli.session.engine_lease import engine_lease
@@ -72,7 +72,7 @@ def command(
     settings = read_settings()
     with engine_lease(settings) as lease, existing_database(settings) as database:
         with database.read() as connection:
-            run_id = find_run(connection, run).id
+            run_id = find_working_run(connection, run).id
             first = snapshot_of(settings, connection, run_id)
         if not quiet and not first.has_stopped:
             print_note(_first_line(first, lease.engine))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from msgspec import UNSET, Raw, UnsetType
 
 from runner.cli.render.check_report import assumption
+from runner.cli.render.suite_check_object import CheckedSuite, checked_suite
 from runner.rules import models
 from runner.rules.json_object import SCHEMA, Date, JsonObject, Schema, about
 from runner.rules.money import usd
@@ -162,6 +163,7 @@ class CheckedFile(JsonObject, frozen=True, kw_only=True):
     assumption: Annotated[str, about("where the output tokens come from")]
     prices_as_of: Annotated[str, about("date of the price table")]
     table: Annotated[CheckedTable, about("that of a recipe")] | UnsetType = UNSET
+    suite: Annotated[CheckedSuite, about("only of a suite")] | UnsetType = UNSET
 
 
 def check_object(result: CheckResult) -> CheckedFile:
@@ -189,6 +191,7 @@ def check_object(result: CheckResult) -> CheckedFile:
         assumption=assumption(result.output_source),
         prices_as_of=prices_as_of,
         table=UNSET if result.table is None else _table(result.table),
+        suite=UNSET if result.suite is None else checked_suite(result.suite),
     )
 
 

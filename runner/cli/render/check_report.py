@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runner.cli.render import layout, text
+from runner.cli.render.suite_check import suite_rows
 from runner.rules import output_estimate
 from runner.rules.prices import prices_as_of
 from runner.rules.redact import one_line, plain
@@ -13,6 +14,7 @@ from runner.rules.redact import one_line, plain
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from runner.cli.render.suite_check import SuiteFacts
     from runner.rules.diagnostics import Diagnostic
     from runner.rules.estimate import Estimate, ModelEstimate
     from runner.rules.output_estimate import OutputRange
@@ -60,12 +62,13 @@ class CheckedRows:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResult:
-    """What a job file, or the table of a recipe, contains.
+    """What a job file, the table of a recipe, or a suite contains.
 
     `skips_bad`: bad lines are skipped and something is left. `bad_shown`, `warnings_shown`: the first of
     them. `bad_sentences`: the first bad lines as sentences, and how many more there are. `cure`: that of a
     file that is no job file; "" for a job file.
-    `other_model_note`: that --model does not hold for some lines. `table`: that of a recipe.
+    `other_model_note`: that --model does not hold for some lines. `table`: that of a recipe. `suite`: its
+    facts; then `lines` are its items, good and bad.
     """
 
     file: str
@@ -85,6 +88,7 @@ class CheckResult:
     other_model_note: str = ""
     cure: str = ""
     table: CheckedRows | None = None
+    suite: SuiteFacts | None = None
 
 
 def check_lines(result: CheckResult) -> list[str]:
@@ -95,6 +99,8 @@ def check_lines(result: CheckResult) -> list[str]:
     lines += _wrapped(result.other_model_note, "  ") if result.other_model_note else []
     if result.table is not None:
         lines += _table(result.table)
+    if result.suite is not None:
+        lines += _named(list(suite_rows(result.suite)))
     if estimate.jobs:
         lines += ["", *layout.indented(_models(estimate)), "", *_facts(result)]
     return lines
@@ -118,10 +124,11 @@ def assumption(source: OutputSource) -> str:
 
 
 def _bad(result: CheckResult) -> list[str]:
-    unit = "line" if result.table is None else "row"
+    unit = "item" if result.suite is not None else "line" if result.table is None else "row"
     if not result.bad_total:
         return [f"  no bad {unit}s"]
     then = "they will be skipped" if result.skips_bad else "run would refuse the file"
+    then = then if result.suite is None else "correct them before the suite is run"
     if result.cure:
         return ["  not a job file; run would refuse it", *_sentences(result), f"  fix: {plain(result.cure)}"]
     return [f"  {text.count(result.bad_total, f'bad {unit}')}; {then}", *_sentences(result)]

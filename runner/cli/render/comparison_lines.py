@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from runner.cli.render import text
-from runner.rules.evaluation.night_gate import Verdict
+from runner.rules.evaluation.forms.night_words import VERDICT_WORDS
+from runner.rules.evaluation.plain_words import percent, points_change
 from runner.rules.redact import one_line
 
 if TYPE_CHECKING:
@@ -18,20 +19,12 @@ if TYPE_CHECKING:
 _ITEMS_SHOWN: Final = 5
 _NAME_LENGTH: Final = 30
 _P_SHOWN: Final = 0.001
-_VERDICTS: Final[Mapping[Verdict, str]] = {
-    Verdict.PASSED: "PASSED",
-    Verdict.IMPROVED: "IMPROVED",
-    Verdict.REGRESSED: "REGRESSED",
-    Verdict.NO_BASELINE: "NO BASELINE YET",
-    Verdict.MEASURE_AGAIN: "NO VERDICT YET",
-}
 
 
 def verdict_line(name: str, nights: int, outcome: GateOutcome) -> str:
     """Return the line that names the verdict."""
-    words = (
-        f"{one_line(name, _NAME_LENGTH)} against {text.count(nights, 'night')}: {_VERDICTS[outcome.verdict]}"
-    )
+    verdict = VERDICT_WORDS[outcome.verdict.value]
+    words = f"{one_line(name, _NAME_LENGTH)} against {text.count(nights, 'night')}: {verdict}"
     notes = ["measured twice"] * outcome.is_repeated + ["provisional: few nights"] * outcome.is_provisional
     return f"{words} ({', '.join(notes)})" if notes else words
 
@@ -42,8 +35,8 @@ def comparison_lines(
     """Yield the lines of a comparison; `sides` are both, each with its name and its coverage."""
     (first, _), (second, _) = sides
     low, high = found.interval()
-    yield f"  score     {_percent(found.mean)}, was {_percent(found.base_mean)}"
-    yield f"  change    {_points(found.delta)} points ({_points(low)} to {_points(high)}); {_chance(found)}"
+    yield f"  score     {percent(found.mean)}, was {percent(found.base_mean)}"
+    yield f"  change    {points_change(found.delta, low, high)}; {_chance(found)}"
     yield f"  items     {found.items:,} in both; {_moved(pairing.pairs)}"
     for name, only in ((first, pairing.only_first), (second, pairing.only_second)):
         if only:
@@ -59,7 +52,7 @@ def comparison_lines(
 
 def _unmeasured(name: str, side: Coverage) -> Iterator[str]:
     yield f"  measured  {side.measured:,} of {side.answers:,} answers of {one_line(name, _NAME_LENGTH)};"
-    yield f"            with the others {_percent(side.low)} if wrong, {_percent(side.high)} if right"
+    yield f"            with the others {percent(side.low)} if wrong, {percent(side.high)} if right"
 
 
 def _chance(found: Difference) -> str:
@@ -85,11 +78,3 @@ def _base_mean(pair: Paired) -> str:
 
 def _share(total: float, answers: int) -> str:
     return f"{total}/{answers}" if isinstance(total, int) else f"{total / answers:.2f}"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
-
-
-def _points(difference: float) -> str:
-    return f"{100 * difference:+.1f}"

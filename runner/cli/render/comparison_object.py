@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
-from runner.rules.evaluation.night_gate import Verdict
+from runner.rules.evaluation.night_report import NightVerdict
+from runner.rules.evaluation.verdicts import EXIT_CODES
 from runner.rules.exit_codes import ExitCode
 from runner.rules.json_object import SCHEMA, JsonObject, Schema, about
 
@@ -14,12 +15,6 @@ if TYPE_CHECKING:
     from runner.rules.evaluation.night_gate import GateOutcome
     from runner.rules.evaluation.scores import Coverage, Pairing
     from runner.rules.statistics.comparison import Difference
-
-VerdictWord = Literal["passed", "improved", "regressed", "no_baseline", "measure_again"]
-VERDICT_CODES: dict[Verdict, ExitCode] = {
-    Verdict.REGRESSED: ExitCode.REGRESSED,
-    Verdict.MEASURE_AGAIN: ExitCode.NO_VERDICT,
-}
 
 
 class ComparedSide(JsonObject, frozen=True, kw_only=True):
@@ -57,7 +52,7 @@ class Comparison(JsonObject, frozen=True, kw_only=True):
     """`runner compare`."""
 
     schema: Schema = SCHEMA
-    verdict: Annotated[VerdictWord | None, about("of the gate; null: one file was compared with one")]
+    verdict: Annotated[NightVerdict | None, about("of the gate; null: one file was compared with one")]
     exit_code: Annotated[int, about("of the command")]
     nights: Annotated[int, about("that the first side was compared with")]
     change: Annotated[ComparedChange | None, about("null: no baseline, or no item in both")]
@@ -79,7 +74,7 @@ def comparison_object(
     worst_first = sorted(pairing.pairs.items(), key=lambda pair: pair[1].delta)
     return Comparison(
         verdict=None if verdict is None else verdict.value,
-        exit_code=ExitCode.OK if verdict is None else VERDICT_CODES.get(verdict, ExitCode.OK),
+        exit_code=ExitCode.OK if verdict is None else EXIT_CODES[verdict],
         nights=nights,
         change=None if found is None else _change(found),
         sides=[

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Final
 
 from runner.cli.render import text
+from runner.rules.evaluation.kept_answers import Kept
 from runner.rules.json_object import JsonObject, Schema, about
 from runner.rules.occasion import short_name
 from runner.rules.redact import one_line, plain
@@ -13,10 +14,16 @@ from runner.rules.states import RunState
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from runner.db.evaluation.night_runs import NightRun
     from runner.db.removal import RunContents
     from runner.db.runs import RunRow
 
 _NAME_LENGTH: Final = 40
+_KEPT_BECAUSE: Final = {
+    Kept.OPEN: "without a verdict",
+    Kept.POOL: "in the pool of the next night",
+    Kept.PINNED: "pinned",
+}
 
 
 class RemovedRun(JsonObject, frozen=True, kw_only=True):
@@ -27,6 +34,16 @@ class RemovedRun(JsonObject, frozen=True, kw_only=True):
     stem: Annotated[str, about("its name without the occasion")]
     jobs: Annotated[int, about("it had")]
     answers: Annotated[int, about("it had kept")]
+    night: Annotated[str | None, about("the night of a suite that it measured; its scores stay")]
+
+
+class KeptRun(JsonObject, frozen=True, kw_only=True):
+    """A run that is old and stays, since its answers may be graded again."""
+
+    run: Annotated[int, about("its id")]
+    name: Annotated[str, about("its name")]
+    night: Annotated[str, about("the night that it measured")]
+    why: Annotated[Kept, about("open: no verdict yet; pool: the next night is compared with it; or pinned")]
 
 
 class Removal(JsonObject, frozen=True, kw_only=True):
@@ -46,6 +63,7 @@ class Pruning(JsonObject, frozen=True, kw_only=True):
     removed: Annotated[list[RemovedRun], about("runs")]
     files: Annotated[list[Path], about("deleted from the state folder")]
     freed_bytes: Annotated[int, about("given back to the disk")]
+    kept: Annotated[list[KeptRun], about("old runs whose answers may be graded again")]
 
 
 class PlannedPruning(JsonObject, frozen=True, kw_only=True):
@@ -55,6 +73,7 @@ class PlannedPruning(JsonObject, frozen=True, kw_only=True):
     would: Annotated[str, about("what would be done")]
     runs: Annotated[list[RemovedRun], about("runs")]
     files: Annotated[list[Path], about("in the state folder")]
+    kept: Annotated[list[KeptRun], about("old runs whose answers may be graded again")]
 
 
 def run_text(run: RunRow, holds: RunContents) -> str:
@@ -95,6 +114,34 @@ def removed_text(runs: int, files: int, freed_bytes: int) -> str:
     return f"{removed}; {text.size(freed_bytes)} given back" if freed_bytes else removed
 
 
-def removed_object(run: RunRow, holds: RunContents) -> RemovedRun:
+def night_text(night: NightRun) -> str:
+    """Return what the removal of a run does to the night that it measured."""
+    name = one_line(night.night, len(night.night))
+    if night.kept is Kept.OPEN:
+        return f"night {name} has no verdict yet, and would end without one"
+    return f"the scores of night {name} stay; it can no longer be graded again"
+
+
+def scores_stay_text(runs: int) -> str:
+    """Return what the removal of so many runs of nights does to these."""
+    return f"{text.count(runs, 'run')} of nights: the scores stay, but cannot be graded again"
+
+
+def kept_lines(why: Sequence[Kept]) -> list[str]:
+    """Return that old runs of nights stay, given why each does."""
+    if not why:
+        return []
+    reasons = ", ".join(f"{why.count(one):,} {words}" for one, words in _KEPT_BECAUSE.items() if one in why)
+    return [f"kept: {text.count(len(why), 'old run')} of nights ({reasons})"]
+
+
+def removed_object(run: RunRow, holds: RunContents, night: NightRun | None) -> RemovedRun:
     """Return the JSON object of a removed run."""
-    return RemovedRun(run=run.id, name=run.name, stem=run.stem, jobs=holds.jobs, answers=holds.answers)
+    return RemovedRun(
+        run=run.id,
+        name=run.name,
+        stem=run.stem,
+        jobs=holds.jobs,
+        answers=holds.answers,
+        night=None if night is None else night.night,
+    )

@@ -6,15 +6,18 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from runner.cli.render import ending_text, layout, text
 from runner.cli.render.live_object import NoWorker, WorkersRefused, no_worker_object, refused_commits_object
+from runner.cli.render.night_listed import listed_lines
 from runner.rules.json_object import MONEY, SCHEMA, JsonObject, Moment, Schema, about
 from runner.rules.occasion import short_name
 from runner.rules.redact import one_line
 from runner.rules.states import JobState, PauseReason, RunState
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from runner.cli.render.night_listed import ListedLine
     from runner.cli.snapshot import Snapshot
+    from runner.db.evaluation.night_runs import NightRun
 
 _NAME_LENGTH_MIN: Final = 14  # also where the other columns leave less
 _NAME_LENGTH_MAX: Final = 40
@@ -43,6 +46,7 @@ class ListedRun(JsonObject, frozen=True, kw_only=True):
     output: Annotated[str | None, about("path of the results file")]
     no_worker: NoWorker
     refused_commits: WorkersRefused
+    night: Annotated[str | None, about("the night of a suite that it measures")]
 
 
 class RunList(JsonObject, frozen=True, kw_only=True):
@@ -53,12 +57,16 @@ class RunList(JsonObject, frozen=True, kw_only=True):
     runs: Annotated[list[ListedRun], about("the newest first")]
 
 
-def run_table(snapshots: Sequence[Snapshot]) -> list[str]:
-    """Return a heading and a line for each run; names are cut where a line would exceed 80 columns."""
-    nameless = _table([_HEADINGS, *(_row(snapshot, "") for snapshot in snapshots)])
+def run_table(snapshots: Sequence[Snapshot], nights: Mapping[int, NightRun]) -> list[str]:
+    """Return a heading and a line for each run or night; `nights`: the runs that measure nights, by id.
+
+    Names are cut where a line would exceed 80 columns.
+    """
+    lines = listed_lines(snapshots, nights)
+    nameless = _table([_HEADINGS, *(_row(line, "") for line in lines)])
     spare = layout.WIDTH - max(map(len, nameless)) + len("name")
     length = min(max(spare, _NAME_LENGTH_MIN), _NAME_LENGTH_MAX)
-    return _table([_HEADINGS, *(_row(snapshot, _name(snapshot, length)) for snapshot in snapshots)])
+    return _table([_HEADINGS, *(_row(line, _name(line, length)) for line in lines)])
 
 
 def no_worker_lines(snapshots: Sequence[Snapshot]) -> list[str]:
@@ -87,8 +95,8 @@ def refused_commits_lines(snapshots: Sequence[Snapshot]) -> list[str]:
     return [] if refused is None else ["", *ending_text.refused_commits_lines(refused)]
 
 
-def run_object(snapshot: Snapshot) -> ListedRun:
-    """Return the object of `list --json` for a run."""
+def run_object(snapshot: Snapshot, night: NightRun | None = None) -> ListedRun:
+    """Return the object of `list --json` for a run; `night`: the one that it measures."""
     run = snapshot.run
     return ListedRun(
         run=run.id,
@@ -109,37 +117,32 @@ def run_object(snapshot: Snapshot) -> ListedRun:
         output=run.output_path,
         no_worker=no_worker_object(snapshot),
         refused_commits=refused_commits_object(snapshot),
+        night=None if night is None else night.night,
     )
 
 
-def list_object(snapshots: Sequence[Snapshot], now_ms: int) -> RunList:
-    """Return the object of `list --json`."""
-    return RunList(schema=SCHEMA, as_of=text.iso(now_ms), runs=[run_object(each) for each in snapshots])
+def list_object(snapshots: Sequence[Snapshot], now_ms: int, nights: Mapping[int, NightRun]) -> RunList:
+    """Return the object of `list --json`; `nights`: the runs that measure nights, by id."""
+    listed = [run_object(each, nights.get(each.run.id)) for each in snapshots]
+    return RunList(schema=SCHEMA, as_of=text.iso(now_ms), runs=listed)
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
     return layout.table(rows, right=frozenset({0, 3, 4, 5, 6}))
 
 
-def _name(snapshot: Snapshot, length: int) -> str:
-    run = snapshot.run
-    return short_name(one_line(run.name, len(run.name)), run.occasion, length)
+def _name(line: ListedLine, length: int) -> str:
+    return short_name(one_line(line.name, len(line.name)), line.occasion, length)
 
 
-def _state(snapshot: Snapshot) -> str:
-    state = text.state_words(snapshot.run.state, snapshot.run.pause_reason)
-    return state if snapshot.without_worker_since_ms is None else f"{state}, no worker"
-
-
-def _row(snapshot: Snapshot, name: str) -> tuple[str, ...]:
-    run = snapshot.run
+def _row(line: ListedLine, name: str) -> tuple[str, ...]:
     return (
-        str(run.id),
+        str(line.run),
         name,
-        _state(snapshot),
-        f"{snapshot.done:,}",
-        f"{run.total:,}",
-        f"{snapshot.jobs(JobState.FAILED):,}",
-        text.dollars(snapshot.spent_ticks),
-        text.listed_time(run.started_at_ms, snapshot.as_of_ms),
+        line.state,
+        f"{line.done:,}",
+        f"{line.total:,}",
+        f"{line.failed:,}",
+        text.dollars(line.spent_ticks),
+        text.listed_time(line.started_at_ms, line.as_of_ms),
     )

@@ -124,6 +124,19 @@ def find_run(connection: Connection, word: str, *, removing: bool = False) -> Ru
     return found
 
 
+def find_working_run(connection: Connection, word: str) -> RunRow:
+    """Return a run as `find_run` does; the name of a night stands for the newest run that measures it."""
+    from runner.db import runs
+    from runner.db.evaluation import measurements, nights
+
+    night = None if _is_run_id(word) else nights.find_by_name(connection, word)
+    measured = [] if night is None else measurements.measurements(connection, night.id)
+    for measurement in reversed(measured):
+        if runs.find(connection, measurement.run_id) is not None:
+            return find_run(connection, str(measurement.run_id))
+    return find_run(connection, word)
+
+
 def _is_run_id(word: str) -> bool:
     return word.isascii() and word.isdigit() and len(word) < 10
 

@@ -1,4 +1,4 @@
-"""What a file of the command line is, by its name: a recipe, a table for `label`, or else a job file."""
+"""What a file of the command line is: a suite, a recipe, a table for `label`, or else a job file."""
 
 from __future__ import annotations
 
@@ -16,6 +16,15 @@ _TABLE_ENDINGS: Final = (".csv", ".tsv", ".tab", ".parquet")  # .jsonl may be a 
 def is_recipe(file: Path) -> bool:
     """Return whether a file is a recipe, by its name."""
     return file.suffix.lower() == _RECIPE_ENDING
+
+
+def is_suite(file: Path) -> bool:
+    """Return whether a file is a suite, by its name or by its keys."""
+    if not is_recipe(file):
+        return False
+    from runner.evals.suite_file import is_suite_file
+
+    return is_suite_file(file)
 
 
 def is_recipe_not_jobs(file: Path) -> bool:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -14,7 +13,7 @@ import click
 from runner.cli.printing import print_note
 from runner.cli.render.load_notes import loaded_lines, loading_line
 from runner.cli.session.display import is_live_terminal
-from runner.db import new_jobs
+from runner.embedded.loading_lock import loading_lock, occasion_lock
 from runner.embedded.state_folder import StateFolder
 from runner.engine.cost_bounds import price_basis
 from runner.intake.input_file import STDIN, save_stdin
@@ -24,8 +23,6 @@ from runner.rules.occasion import stem_of_run
 from runner.rules.prices import day_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from runner.cli.session.run_choice import RunChoice
     from runner.db.runs import RunOptions
     from runner.db.session import Database
@@ -65,7 +62,7 @@ def load_file(
     """Load a file as a run, or find its run, and print which. Raises JobFileError and UsageError."""
     pricing = price_basis(settings.base_url, settings.prices)
     tally = Tally(day_of(database.now_ms()), pricing.prices)
-    with _occasion_lock(settings, database, choice, source.path):
+    with _lock_of(settings, database, choice, source.path):
         loaded = load(
             database,
             source,
@@ -108,30 +105,13 @@ def _is_unusual(loaded: LoadResult) -> bool:
     return any(warning.code not in _HARMLESS for warning in loaded.warnings)
 
 
-@contextmanager
-def loading_lock(settings: Settings, sha256: str) -> Iterator[None]:
-    """Hold the lock for loading this content; without effect with shared servers."""
-    if not settings.embedded:  # the database has its own lock
-        yield
-        return
-    lock = StateFolder(settings.home).load_lock(sha256)
-    lock.acquire_exclusive()
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-@contextmanager
-def _occasion_lock(settings: Settings, database: Database, choice: RunChoice, source: Path) -> Iterator[None]:
-    """Let one process at a time load runs of occasions of a stem, so that one decides which run is new."""
+def _lock_of(
+    settings: Settings, database: Database, choice: RunChoice, source: Path
+) -> AbstractContextManager[None]:
+    """Return the lock of the occasion, where the run is of one."""
     if choice.occasion is None:
-        yield
-        return
-    stem = choice.name or stem_of_run(source.name)
-    key = hashlib.sha256(f"occasions of {stem}".encode()).hexdigest()
-    with loading_lock(settings, key), new_jobs.shared_lock(database, key):
-        yield
+        return nullcontext()
+    return occasion_lock(settings, database, choice.name or stem_of_run(source.name))
 
 
 class _LoadProgress:

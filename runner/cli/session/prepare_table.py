@@ -7,10 +7,10 @@ import hashlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from runner.cli.session.recipe_labels import sent_schema
 from runner.intake.input_file import TABLE, check_is_file
 from runner.intake.plan_table import plan_table
 from runner.intake.recipe_input import RowFlags, TableInput
+from runner.intake.recipe_labels import sent_schema
 from runner.output.labeling import EXTRA_COLUMNS, labeling_of
 from runner.rules import models
 from runner.rules.errors import UsageError, UserError
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from runner.cli.session.recipe_labels import SentSchema
     from runner.intake.compile_table import Plan
     from runner.intake.recipe_file import ReadFile, RecipeFiles
+    from runner.intake.recipe_labels import SentSchema
     from runner.output.labeling import Labeling
     from runner.tables.table import Table
 

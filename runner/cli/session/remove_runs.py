@@ -6,10 +6,11 @@ import time
 from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from runner.cli.session.loading import loading_lock
 from runner.db import new_jobs, removal, runs
+from runner.db.evaluation import night_runs
+from runner.embedded.loading_lock import loading_lock
 from runner.rules.errors import UsageError
 from runner.rules.states import RunState
 
@@ -17,9 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from runner.db.evaluation.night_runs import NightRun
     from runner.db.removal import RunContents
     from runner.db.runs import RunRow
     from runner.db.session import Database
+    from runner.rules.evaluation.kept_answers import Kept
     from runner.settings import Settings
 
 _REPORTS: Final = "bug-*.txt"
@@ -27,16 +30,27 @@ _COPIES: Final = "runner.db.*"  # made before an upgrade
 _IN_USE: Final = ("-wal", "-shm")
 
 
+class KeptNightRun(NamedTuple):
+    """An old run that stays, since it measured a night whose answers may be graded again."""
+
+    run: RunRow
+    night: str
+    why: Kept
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OldData:
     """What `prune` removes: runs with what they hold, files with their size in bytes.
 
-    `known`: the number of runs of each stem, those that stay among them.
+    `known`: the number of runs of each stem, those that stay among them. `kept`: old runs of nights that stay
+    because their answers may be graded again. `nights`: the runs that measure nights, by id.
     """
 
     runs: Sequence[tuple[RunRow, RunContents]]
     files: Sequence[tuple[Path, int]]
     known: Mapping[str, int]
+    kept: Sequence[KeptNightRun]
+    nights: Mapping[int, NightRun]
 
 
 def find_old_data(database: Database, settings: Settings, older_than_s: float, keep: int) -> OldData:
@@ -47,24 +61,44 @@ def find_old_data(database: Database, settings: Settings, older_than_s: float, k
     before_ms = database.now_ms() - int(older_than_s * 1000)
     with database.read() as connection:
         known = runs.all_runs(connection)
-        chosen = _choose_runs(known, before_ms, keep)
+        nights = night_runs.read(connection)
+        old = _choose_runs(known, before_ms, keep)
+        kept = list(_kept_runs(old, nights))
+        chosen = _without(old, kept)
         old_runs = [(run, removal.count_contents(connection, run.id)) for run in chosen]
-    files: list[tuple[Path, int]] = []
-    if settings.embedded:
-        gone = {run.id for run in chosen}
-        needed = {run.input_path for run in known if run.id not in gone}
-        files = sorted(_old_files(settings.home, needed, older_than_s))
-    return OldData(runs=old_runs, files=files, known=Counter(run.stem for run in known if _is_whole(run)))
+    gone = {run.id for run in chosen}
+    needed = {run.input_path for run in known if run.id not in gone}
+    files = _old_files(settings.home, needed, older_than_s) if settings.embedded else ()
+    return OldData(
+        runs=old_runs,
+        files=sorted(files),
+        known=Counter(run.stem for run in known if _is_whole(run)),
+        kept=kept,
+        nights=nights,
+    )
 
 
 def _choose_runs(known: Sequence[RunRow], before_ms: int, keep: int) -> list[RunRow]:
-    """Return the runs that `prune` removes, of all that are known, the newest first."""
+    """Return the runs that are old or half removed, of all that are known, the newest first."""
     beyond = {run.id for run in _beyond([run for run in known if _is_whole(run)], keep)}
     return [
         run
         for run in known
         if run.state is RunState.REMOVING or (run.id in beyond and _ended_before(run, before_ms))
     ]
+
+
+def _kept_runs(old: Sequence[RunRow], nights: Mapping[int, NightRun]) -> Iterator[KeptNightRun]:
+    """Yield the runs whose answers may be graded again; a half removed one is not among them."""
+    for run in old:
+        night = nights.get(run.id)
+        if night is not None and night.kept is not None and run.state is not RunState.REMOVING:
+            yield KeptNightRun(run, night.night, night.kept)
+
+
+def _without(old: Sequence[RunRow], kept: Sequence[KeptNightRun]) -> list[RunRow]:
+    stay = {one.run.id for one in kept}
+    return [run for run in old if run.id not in stay]
 
 
 def _is_whole(run: RunRow) -> bool:

@@ -13,6 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+def sending_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the flags of how jobs are sent, followed and reported, without those about flaws and files."""
+    for option in reversed(_SENDING):
+        command = option(command)
+    return command
+
+
 def run_options(
     output_default: str, unit: str = "jobs of the file"
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -35,7 +42,7 @@ def run_options(
     return decorate
 
 
-_WORK = (
+_LIMITS = (
     flags.budget_flag,
     click.option(
         "--rpm", type=flags.Rate(), help="Requests per minute; the API's own limit applies as well."
@@ -65,13 +72,8 @@ _WORK = (
         help="Accepted requests that may wait for their answers at the same time.",
     ),
     click.option("--max-failures", type=flags.Count(1), metavar="N", help="Pause when N jobs have failed."),
-    click.option(
-        "--fail-on",
-        type=flags.Flaws(),
-        default=(),
-        help="Fail jobs whose answer is cut off (length), declined (refusal) or empty; checked when the"
-        " answer arrives.",
-    ),
+)
+_FOLLOWING = (
     click.option("--timeout", type=flags.Duration(), help="Stop waiting after this time (90s, 2h); exit 7."),
     flags.on_end_flag,
     flags.yes_flag,
@@ -79,3 +81,12 @@ _WORK = (
     flags.quiet_flag,
     flags.verbose_flag,
 )
+_FLAWS = click.option(
+    "--fail-on",
+    type=flags.Flaws(),
+    default=(),
+    help="Fail jobs whose answer is cut off (length), declined (refusal) or empty; checked when the"
+    " answer arrives.",
+)
+_WORK = (*_LIMITS, _FLAWS, *_FOLLOWING)
+_SENDING = (*_LIMITS, *_FOLLOWING)

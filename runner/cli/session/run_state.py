@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypedDict
 
+from runner.cli.render.night_listed import night_status
 from runner.cli.snapshot import Snapshot
-from runner.db import run_snapshot
+from runner.db import run_snapshot, runs
+from runner.db.evaluation import night_runs
 from runner.db.run_snapshot import Part
 from runner.embedded.state_folder import StateFolder
 from runner.rules.errors import Bug
@@ -40,6 +42,18 @@ def snapshots_of_all(settings: Settings, connection: Connection, now_ms: int) ->
     """Read the numbers of every run in the transaction of a connection, newest first."""
     engine = _engine_facts(settings)
     return [Snapshot(stored=stored, **engine) for stored in run_snapshot.read_all(connection, now_ms)]
+
+
+def night_line(settings: Settings, connection: Connection, run_id: int) -> str:
+    """Return a sentence about the night that a run measures, from all its runs; "" where it measures none."""
+    nights = night_runs.read(connection)
+    night = nights.get(run_id)
+    if night is None:
+        return ""
+    ids = sorted((other for other, found in nights.items() if found.night == night.night), reverse=True)
+    known = [other for other in ids if runs.find(connection, other) is not None]
+    snapshots = [snapshot_of(settings, connection, other) for other in known]
+    return night_status(snapshots, nights[known[0]])
 
 
 class _EngineFacts(TypedDict):

@@ -10,7 +10,7 @@ from runner.cli.render.ending_text import availability_line
 from runner.cli.render.live_object import live_object
 from runner.cli.render.summary_table import summary_lines
 from runner.cli.session import budget_prices, work
-from runner.cli.session.context import existing_database, find_run, require_api
+from runner.cli.session.context import existing_database, find_working_run, require_api
 from runner.cli.session.ending import ending_lines, folder_of
 from runner.cli.session.run_state import read_snapshot
 from runner.db import runs
@@ -39,7 +39,7 @@ def start_run(
     """Start a run with some of its options changed; return the exit code."""
     with existing_database(settings) as database:
         with database.read() as connection:
-            found = find_run(connection, run)
+            found = find_working_run(connection, run)
         if found.state is RunState.LOADING:
             raise UsageError(f"run {found.id} is still being loaded", fix="load its file again")
         has_work = False

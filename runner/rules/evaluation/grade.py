@@ -16,7 +16,7 @@ class Answer:
     """The first readable answer of an item in one epoch.
 
     `text` is what the model said ("" for a refusal or an empty answer; lone surrogates are U+FFFD), `flaw`
-    one of length, refusal, empty. `body` is the whole completion.
+    one of length, refusal, empty. `epoch` counts from 1. `body` is the whole completion.
     """
 
     text: str
@@ -25,6 +25,7 @@ class Answer:
     completion_tokens: int | None = None
     cost_ticks: int | None = None
     latency_ms: int | None = None
+    epoch: int = 1
     body: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -48,7 +48,7 @@ class AnswerCounts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Costs:
+class NightCosts:
     """What the answers of a night cost, in ticks; `uncertain_ticks` may come on top."""
 
     ticks: int
@@ -82,6 +82,7 @@ class PastNight:
 
     `first` is its first measurement, `scores` all of its measurements together. Both are only of items
     that are the same tonight, by graders that are the same. Only an accepted night is in the pool.
+    `is_meant`: it regressed, and a person accepted it.
     """
 
     name: str
@@ -93,6 +94,7 @@ class PastNight:
     content: Content
     answers: AnswerCounts
     services: Sequence[Service]
+    is_meant: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,8 +111,9 @@ class ItemChanges:
 class NightFacts:
     """A night. `again` is its repeated measurement; `past` are the nights before, oldest first.
 
-    `cannot_remeasure`: why it cannot be measured again, such as the budget; else None. `clusters` maps items
-    to their clusters where the suite names them.
+    `unscored` says why answers of a column have no grade, with their number. `cannot_remeasure`: why it
+    cannot be measured again, such as the budget; else None. `clusters` maps items to their clusters where the
+    suite names them.
     """
 
     suite: Suite
@@ -121,6 +124,12 @@ class NightFacts:
     past: Sequence[PastNight]
     content: Content
     item_changes: ItemChanges
-    costs: Costs
+    costs: NightCosts
     cannot_remeasure: str | None = None
+    unscored: Mapping[Column, Mapping[str, int]] = field(default_factory=dict)
     clusters: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def measurements(self) -> Sequence[Measurement]:
+        """Return the measurements of the night: one, or two."""
+        return (self.first,) if self.again is None else (self.first, self.again)

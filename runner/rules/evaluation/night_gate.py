@@ -5,23 +5,26 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from statistics import median
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runner.rules.statistics import student_t
-from runner.rules.statistics.comparison import Difference, difference
 from runner.rules.statistics.intervals import MeanError
 from runner.rules.statistics.stratified_test import Tails
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from runner.rules.statistics.comparison import Paired
+    from runner.rules.evaluation.tallies import PairedItems
+    from runner.rules.statistics.comparison import Difference
 
 POOL_MOST: Final = 14  # accepted nights that tonight is compared with
 POOL_LEAST: Final = 3  # below it there is nothing to compare with yet
 SURE_FROM: Final = 7  # nights; with fewer the verdict is provisional
 REMEASURE_BELOW: Final = 0.05  # a first measurement this improbable is repeated before it may alarm
 _PSEUDO_NIGHTS: Final = 4  # nights without noise of their own, added to those that were measured
+_FAR: Final = 4.0  # usual falls: a night that is further away has had an accident, and counts as if so far
+_MEDIAN_OF_NORMAL: Final = 0.6745  # of the size of a standard normal number
 
 
 class Verdict(StrEnum):
@@ -30,6 +33,8 @@ class Verdict(StrEnum):
     PASSED = "passed"
     IMPROVED = "improved"
     REGRESSED = "regressed"
+    NOT_PROVEN = "not_proven"  # that it is no worse
+    NO_VERDICT = "no_verdict"  # too little was measured
     NO_BASELINE = "no_baseline"
     MEASURE_AGAIN = "measure_again"  # all of it, before an alarm is given
 
@@ -62,12 +67,18 @@ class NightNoise(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateOutcome:
-    """What the gate says; `difference` is None without a baseline, `is_repeated`: by both measurements."""
+    """What the gate says. `is_repeated`: by both measurements.
+
+    `difference` has the noise of nights in it; `first_z` is that of the first measurement, without it. Both
+    are None without a baseline.
+    """
 
     verdict: Verdict
     is_repeated: bool = False
     difference: Difference | None = None
     is_provisional: bool = False
+    first_z: float | None = None
+    noise: NightNoise | None = None
 
 
 def night_noise(past_z: Sequence[float]) -> NightNoise:
@@ -75,41 +86,60 @@ def night_noise(past_z: Sequence[float]) -> NightNoise:
 
     Where bad nights are worse than good ones are good, the bad ones count: 98 % is hard to improve on.
     """
-    squares = [z * z for z in past_z]
-    falls = [2 * z * z for z in past_z if z < 0]
-    variance = (max(sum(squares), sum(falls)) + _PSEUDO_NIGHTS) / (len(squares) + _PSEUDO_NIGHTS)
-    return NightNoise(max(1.0, variance), len(squares))
+    far = _FAR * _usual_fall(past_z)
+    counted = [max(-far, min(far, z)) for z in past_z]
+    squares = math.fsum(z * z for z in counted)
+    falls = math.fsum(2 * z * z for z in counted if z < 0)
+    variance = (max(squares, falls) + _PSEUDO_NIGHTS) / (len(counted) + _PSEUDO_NIGHTS)
+    return NightNoise(max(1.0, variance), len(counted))
+
+
+def _usual_fall(past_z: Sequence[float]) -> float:
+    """Return the standard deviation of falls as their median says it, which an accident does not move."""
+    falls = [-z for z in past_z if z < 0]
+    return max(1.0, median([*falls, *[_MEDIAN_OF_NORMAL] * 2]) / _MEDIAN_OF_NORMAL)
 
 
 def no_drop(
-    first: Sequence[Paired],
-    both: Sequence[Paired] | None,
+    first: PairedItems,
+    both: PairedItems | None,
     past_z: Sequence[float],
     *,
     pool_nights: int,
     alpha: float,
+    nights_least: int = POOL_LEAST,
+    remeasures: bool = True,
 ) -> GateOutcome:
     """Return what the gate says about a night and its pool.
 
     `first` pairs its first measurement with the pool, `both` that and the repeated one together (None if it
-    was not repeated). `alpha` is the share of unchanged nights that may alarm.
+    was not repeated). `alpha` is the share of unchanged nights that may alarm. With fewer than `nights_least`
+    nights there is no baseline. Without `remeasures` the first measurement decides alone.
     """
-    if pool_nights < POOL_LEAST or not first:
+    if pool_nights < nights_least or not first.pairs:
         return GateOutcome(verdict=Verdict.NO_BASELINE)
     noise = night_noise(past_z)
-    found = noise.widen(difference(first))
-    verdict, is_repeated = Verdict.PASSED, False
-    if found.tails.lower < REMEASURE_BELOW:
-        verdict = Verdict.MEASURE_AGAIN
-        is_repeated = both is not None
-        if both is not None:
-            found = noise.repeated().widen(difference(both))
-            verdict = Verdict.REGRESSED if found.tails.lower <= alpha else Verdict.PASSED
-    elif found.tails.upper <= alpha:
-        verdict = Verdict.IMPROVED
+    plain = first.difference()
+    found = noise.widen(plain)
+    verdict, is_repeated = _first_verdict(found.tails, alpha, remeasures=remeasures), False
+    if verdict is Verdict.MEASURE_AGAIN and both is not None:
+        is_repeated = True
+        found = noise.repeated().widen(both.difference())
+        verdict = Verdict.REGRESSED if found.tails.lower <= alpha else Verdict.PASSED
     return GateOutcome(
         verdict=verdict,
         is_repeated=is_repeated,
         difference=found,
-        is_provisional=pool_nights < SURE_FROM,
+        is_provisional=nights_least == POOL_LEAST and pool_nights < SURE_FROM,
+        first_z=plain.tails.z,
+        noise=noise,
     )
+
+
+def _first_verdict(tails: Tails, alpha: float, *, remeasures: bool) -> Verdict:
+    """Return what the first measurement says, or that it is to be repeated."""
+    if remeasures and tails.lower < REMEASURE_BELOW:
+        return Verdict.MEASURE_AGAIN
+    if tails.lower <= alpha:
+        return Verdict.REGRESSED
+    return Verdict.IMPROVED if tails.upper <= alpha else Verdict.PASSED

@@ -1,8 +1,10 @@
-"""The report of a night: NIGHT.eval.json, `runner eval --json`, and the source of all its other forms."""
+"""The report of a night: NIGHT.eval.json, and the source of all its other forms."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
+
+from msgspec import UNSET, UnsetType, field
 
 from runner.rules.json_object import MONEY, JsonObject, Moment, Schema, about
 
@@ -40,7 +42,7 @@ class ScoreChange(JsonObject, frozen=True, kw_only=True):
     p_drop: Annotated[float, about("how probable a drop as large is by chance")]
     p_rise: Annotated[float, about("how probable a rise as large is by chance")]
     p_adjusted: Annotated[
-        float | None, about("the smaller of both, corrected for the number of graders (Holm)")
+        float | None, about("the smaller of both, doubled, and corrected for the number of graders (Holm)")
     ]
     detectable: Annotated[float | None, about("the drop that would be found in 8 of 10 nights")]
     nights: Annotated[int, about("of the baseline")]
@@ -61,6 +63,9 @@ class GraderReport(JsonObject, frozen=True, kw_only=True):
     worst: Annotated[float, about("the mean where every answer without a score is wrong")]
     best: Annotated[float, about("the mean where every answer without a score is right")]
     change: Annotated[ScoreChange | None, about("null: no baseline yet")]
+    unscored: Annotated[
+        dict[str, int], about("answers that a grader could not grade, by the reason; the 5 commonest")
+    ] = field(default_factory=dict)
 
 
 class ItemReport(JsonObject, frozen=True, kw_only=True):
@@ -72,6 +77,10 @@ class ItemReport(JsonObject, frozen=True, kw_only=True):
     score: Annotated[float, about("sum over its answers")]
     base_answers: int
     base_score: Annotated[float, about("sum over its answers in the baseline")]
+    p_adjusted: Annotated[
+        float | None,
+        about("how probable this is by chance, corrected for the number of items (Benjamini-Hochberg)"),
+    ] = None
 
 
 class ItemsReport(JsonObject, frozen=True, kw_only=True):
@@ -136,7 +145,9 @@ class NightReport(JsonObject, frozen=True, kw_only=True):
     night: Annotated[str, about("SUITE@OCCASION")]
     occasion: str
     verdict: NightVerdict
-    exit_code: Annotated[int, about("of the command: 0, 10 (regressed) or 11 (no verdict, not proven)")]
+    exit_code: Annotated[
+        int, about("of the command: 0; 10, regressed; 11, no verdict or not proven; 9, its run was cancelled")
+    ]
     reason: Annotated[str, about("why, in a sentence")]
     runs: Annotated[list[int], about("the runs of its measurements")]
     epochs: int
@@ -148,3 +159,6 @@ class NightReport(JsonObject, frozen=True, kw_only=True):
     services: list[ServiceReport]
     changes: Annotated[list[ChangeReport], about("what may be the cause; empty: nothing is known to differ")]
     cost: NightCost
+    mark: Annotated[str | UnsetType, about("in a file: of the night; files of others are not replaced")] = (
+        UNSET
+    )

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import fsum
 from statistics import fmean
+from typing import TYPE_CHECKING
 
-from runner.rules.statistics.comparison import Paired
+from runner.rules.evaluation.tallies import paired_items, tallies
+
+if TYPE_CHECKING:
+    from runner.rules.statistics.comparison import Paired
 
 Score = float | None  # 0 to 1; None where the answer was not scored
 Scores = Mapping[str, Sequence[Score]]
@@ -49,15 +52,11 @@ def coverage(scores: Scores) -> Coverage:
 
 
 def paired(first: Scores, second: Scores) -> Pairing:
-    """Return what two sides have in common. Sums of scores are of type int where all scores are 0 or 1."""
-    total = sum if _is_binary(first) and _is_binary(second) else fsum
-    known = {item: (_known(first[item]), _known(second[item])) for item in first if item in second}
+    """Return what two sides have in common. Sums of an item are of type int where its scores are 0 or 1."""
+    items = [item for item in first if item in second]
+    found = paired_items(tallies(first, items), tallies(second, items))
     return Pairing(
-        pairs={
-            item: Paired(len(ours), total(ours), len(theirs), total(theirs))
-            for item, (ours, theirs) in known.items()
-            if ours and theirs
-        },
+        pairs={items[place]: pair for place, pair in zip(found.places, found.pairs, strict=True)},
         only_first=_only(first, second),
         only_second=_only(second, first),
     )
@@ -78,7 +77,3 @@ def _only(first: Scores, second: Scores) -> tuple[str, ...]:
 
 def _known(found: Sequence[Score]) -> list[float]:
     return [one for one in found if one is not None]
-
-
-def _is_binary(scores: Scores) -> bool:
-    return all(one is None or one in (0, 1) for found in scores.values() for one in found)

@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 GateRule = Literal["no-drop", "no-worse", "at-least", "measured"]
+COMPARING_RULES: Final[tuple[GateRule, ...]] = ("no-drop", "no-worse")
 MEASURED_DEFAULT: Final = 0.98  # of the answers; a night with fewer has no verdict
+BASELINE_DEFAULT: Final = "rolling:14"
+AGAIN: Final = ".again"  # ends the name of a second measurement's run: SUITE.again@DATE
 FALSE_ALARM_NIGHTS: Final = 90  # one false alarm in so many unchanged nights
+
+
+class BaselineNights(NamedTuple):
+    """The newest `nights` of the pool; or the one night that is `pinned` under a name, else None."""
+
+    nights: int
+    pinned: str | None = None
+
+
+def parse_baseline(text: str) -> BaselineNights:
+    """Return which nights `rolling:N` or `pinned:NAME` means."""
+    kind, _, value = text.partition(":")
+    return BaselineNights(1, value) if kind == "pinned" else BaselineNights(int(value))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """What answers the items. `name` tells variants apart; it is "" where a suite has one subject.
+    """What answers the items. `name` is that of the variant; it is "" where a suite has one subject.
 
     `user` is a template around the item's text, `{{ input }}`; None sends the item's messages as they are.
     `body` has further fields of the request. Texts are those of files where the suite names files.
@@ -54,7 +70,7 @@ class GateSpec:
     rule: GateRule
     grader: str | None = None
     false_alarm_nights: int = FALSE_ALARM_NIGHTS
-    baseline: str = "rolling:14"
+    baseline: str = BASELINE_DEFAULT
     remeasure: bool = True
     at_least: float | None = None
     margin: float | None = None
@@ -75,3 +91,12 @@ class Suite:
     def primary(self) -> GraderSpec:
         """Return the primary grader."""
         return next(grader for grader in self.graders if grader.is_primary)
+
+    def is_gating(self, grader: str) -> bool:
+        """Return whether a gate is for a grader."""
+        return any(gate.grader == grader for gate in self.gates)
+
+    def comparing_gate(self, grader: str) -> GateSpec | None:
+        """Return the first gate by which a grader's score is compared with a baseline; None without one."""
+        found = (gate for gate in self.gates if gate.grader == grader and gate.rule in COMPARING_RULES)
+        return next(found, None)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import dataclass
-from statistics import fmean
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runner.rules.statistics import student_t
 from runner.rules.statistics.intervals import (
     Interval,
     MeanError,
+    clustered_error,
     least_reach,
     mean_error,
     t_reach,
@@ -19,7 +19,10 @@ from runner.rules.statistics.intervals import (
 from runner.rules.statistics.stratified_test import Stratum, Tails, exact_tails
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Hashable, Mapping, Sequence
+
+_ROUNDING: Final = 1e-12  # differences of means of equal scores are below it
+_Z_CERTAIN: Final = 38.0  # beyond it the normal distribution has nothing that a float can hold
 
 
 class Paired(NamedTuple):
@@ -49,22 +52,26 @@ class Paired(NamedTuple):
         return Stratum(self.answers, self.base_answers, int(self.score_sum + self.base_score_sum))
 
 
-def strata_of(pairs: Iterable[Paired]) -> tuple[Counter[Stratum], int]:
-    """Return the strata of items with binary scores, counted, and the successes of the first side."""
+def strata_of(kinds: Mapping[Paired, int]) -> tuple[Counter[Stratum], int]:
+    """Return the strata of items with binary scores, counted, and the successes of the first side.
+
+    `kinds` counts items that are alike.
+    """
     strata: Counter[Stratum] = Counter()
-    successes = 0
-    for pair in pairs:
-        strata[pair.stratum] += 1
-        successes += int(pair.score_sum)
-    return strata, successes
+    for pair, count in kinds.items():
+        strata[pair.stratum] += count
+    return strata, sum(int(pair.score_sum) * count for pair, count in kinds.items())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """What two sides say about each other. `tails.lower` is small where the scores fell."""
+    """What two sides say about each other. `tails.lower` is small where the scores fell.
+
+    `units` is how many answers of the first side are independent of each other: all, or the clusters.
+    """
 
     items: int
-    answers: int
+    units: int
     mean: float
     base_mean: float
     error: MeanError
@@ -77,47 +84,57 @@ class Difference:
 
     def interval(self, confidence: float = 0.95) -> Interval:
         """Return bounds of the true difference: by t, but never narrower than `least_reach`."""
-        reach = max(t_reach(self.error, confidence), least_reach(self.answers, confidence))
+        reach = max(t_reach(self.error, confidence), least_reach(self.units, confidence))
         return Interval(max(-1.0, self.delta - reach), min(1.0, self.delta + reach))
 
 
-def difference(pairs: Sequence[Paired]) -> Difference:
+def difference(pairs: Sequence[Paired], clusters: Sequence[Hashable] | None = None) -> Difference:
     """Compare two sides on at least one item.
 
-    Scores of 0 and 1 are tested exactly, others by t on the differences of the items.
+    Scores of 0 and 1 are tested exactly, others by t on the differences of the items. `clusters` has the
+    cluster of each item, where some rise and fall together: then all scores are tested by t, on clusters.
     """
-    values = [pair.delta for pair in pairs]
-    error = mean_error(values)
-    tails = _t_tails(fmean(values), error)
-    if all(pair.is_binary for pair in pairs):
-        tails = exact_tails(*strata_of(pairs))
-        error = error._replace(standard_error=max(error.standard_error, _error_if_unchanged(pairs)))
-    return Difference(
-        items=len(pairs),
-        answers=sum(pair.answers for pair in pairs),
-        mean=fmean(pair.score_sum / pair.answers for pair in pairs),
-        base_mean=fmean(pair.base_score_sum / pair.base_answers for pair in pairs),
-        error=error,
-        tails=tails,
-    )
+    kinds = Counter(pairs)  # often few: then nothing is computed twice
+    error = _error(pairs, kinds, clusters)
+    n = len(pairs)
+    mean = math.fsum(count * pair.score_sum / pair.answers for pair, count in kinds.items()) / n
+    base = math.fsum(count * pair.base_score_sum / pair.base_answers for pair, count in kinds.items()) / n
+    if clusters is None and all(pair.is_binary for pair in kinds):
+        tails = exact_tails(*strata_of(kinds))
+        error = error._replace(standard_error=max(error.standard_error, _error_if_unchanged(kinds, n)))
+    else:
+        tails = _t_tails(mean - base, error)
+    units = sum(pair.answers for pair in pairs) if clusters is None else len(set(clusters))
+    return Difference(items=n, units=units, mean=mean, base_mean=base, error=error, tails=tails)
 
 
-def _error_if_unchanged(pairs: Sequence[Paired]) -> float:
+def _error(
+    pairs: Sequence[Paired], kinds: Mapping[Paired, int], clusters: Sequence[Hashable] | None
+) -> MeanError:
+    """Return the standard error of the mean difference; `kinds` counts pairs that are alike."""
+    if clusters is None:
+        return mean_error([pair.delta for pair in kinds], list(kinds.values()))
+    return clustered_error([pair.delta for pair in pairs], clusters)
+
+
+def _error_if_unchanged(kinds: Mapping[Paired, int], items: int) -> float:
     """Return the standard error of the mean difference of binary scores where nothing has changed.
 
     It does not shrink with the scatter of a night that happens to be near 0 or 1.
     """
     variance = math.fsum(
-        pair.stratum.variance * (1 / pair.answers + 1 / pair.base_answers) ** 2 for pair in pairs
+        count * pair.stratum.variance * (1 / pair.answers + 1 / pair.base_answers) ** 2
+        for pair, count in kinds.items()
     )
-    return math.sqrt(variance) / len(pairs)
+    return math.sqrt(variance) / items
 
 
 def _t_tails(delta: float, error: MeanError) -> Tails:
-    if error.df == 0 or (error.standard_error == 0 and delta == 0):
+    """Return the tails of t; without any scatter, a difference is certain, and none is none."""
+    is_equal, is_rigid = abs(delta) < _ROUNDING, error.standard_error < _ROUNDING
+    if error.df == 0 or (is_equal and is_rigid):
         return Tails(1.0, 1.0, 0.0)
-    if error.standard_error == 0:
-        return Tails(float(delta > 0), float(delta < 0), math.copysign(math.inf, delta))
+    if is_rigid:
+        return Tails(float(delta > 0), float(delta < 0), math.copysign(_Z_CERTAIN, delta))
     t = delta / error.standard_error
-    lower = student_t.below(t, error.df)
-    return Tails(lower, 1 - lower, t)
+    return Tails(student_t.below(t, error.df), student_t.below(-t, error.df), t)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from statistics import NormalDist
 from typing import Final
 
@@ -23,6 +24,7 @@ def below(t: float, df: float) -> float:
     return tail if t < 0 else 1 - tail
 
 
+@lru_cache(maxsize=4_096)  # a suite asks for the same few, night after night
 def quantile(p: float, df: float) -> float:
     """Return t with P(T <= t) = `p`, for 0 < p < 1 and `df` degrees of freedom (> 0).
 

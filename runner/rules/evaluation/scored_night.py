@@ -1,16 +1,17 @@
-"""A night against the nights before: what the gate says, from scores alone."""
+"""A night against the nights before, from scores alone: what `runner compare` says."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
 from runner.rules.evaluation import night_gate
-from runner.rules.evaluation.night_gate import POOL_LEAST, POOL_MOST, GateOutcome
+from runner.rules.evaluation.night_gate import POOL_MOST, GateOutcome
+from runner.rules.evaluation.past_noise import PastScores, past_z
 from runner.rules.evaluation.scores import Pairing, paired, pooled
-from runner.rules.statistics.comparison import difference
+from runner.rules.evaluation.tallies import paired_items, tallies
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from runner.rules.evaluation.scores import Scores
 
@@ -32,23 +33,17 @@ def night_result(
 
     `alpha` is the share of unchanged nights that may alarm.
     """
+    items = list(tonight)
     pool = pooled(nights[-POOL_MOST:])
-    first = paired(tonight, pool)
-    both = None if again is None else paired(pooled((tonight, again)), pool)
+    base = tallies(pool, items)
+    together = tonight if again is None else pooled((tonight, again))
+    past = [PastScores(side, side) for side in (tallies(night, items) for night in nights)]
     outcome = night_gate.no_drop(
-        list(first.pairs.values()),
-        None if both is None else list(both.pairs.values()),
-        list(_past_z(nights)),
+        paired_items(tallies(tonight, items), base),
+        None if again is None else paired_items(tallies(together, items), base),
+        list(past_z(past)),
         pool_nights=min(len(nights), POOL_MOST),
         alpha=alpha,
     )
-    pairing = both if both is not None and outcome.is_repeated else first
+    pairing = paired(together if outcome.is_repeated else tonight, pool)
     return NightResult(outcome, pairing, min(len(nights), POOL_MOST))
-
-
-def _past_z(nights: Sequence[Scores]) -> Iterator[float]:
-    """Yield how far each night was from its own pool, in standard deviations, as far as it had one."""
-    for place in range(POOL_LEAST, len(nights)):
-        pairing = paired(nights[place], pooled(nights[max(0, place - POOL_MOST) : place]))
-        if pairing.pairs:
-            yield difference(list(pairing.pairs.values())).tails.z

@@ -1,0 +1,115 @@
+"""`runner baseline SUITE`: what nights are compared with: show it, accept a night, pin one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from runner.cli import flags
+from runner.cli.printing import print_escaped, print_json, print_note
+from runner.cli.render.night_baseline import baseline_lines, baseline_object
+from runner.cli.session.context import existing_database, read_settings
+from runner.cli.session.find_night import find_night, need_suite
+from runner.rules.errors import UsageError
+from runner.rules.occasion import is_occasion
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from runner.db.evaluation.nights import NightRow
+
+_HELP: Final = """\
+Show or change what the nights of SUITE (its name) are compared with.
+
+\b
+  show          the pool of accepted nights, pinned nights, and what is left out (the default)
+  accept NIGHT  let later nights be compared with a night that has regressed
+  pin NIGHT     keep a night under a name, for gates with baseline = "pinned:NAME"
+  unpin NIGHT   forget its name
+
+NIGHT is an occasion, or SUITE@OCCASION. Nights that did not regress are accepted by themselves; one that
+was not measured enough cannot be accepted. A verdict that was given stays.
+
+\b
+Example, after a change that was meant:
+  runner baseline answers accept 2026-12-01
+  runner baseline answers pin 2026-12-01 --as spring
+"""
+
+
+@click.command("baseline", short_help="Accept or pin nights that later ones are compared with.", help=_HELP)
+@click.argument("suite")
+@click.argument("action", type=click.Choice(("show", "accept", "pin", "unpin")), default="show")
+@click.argument("night", required=False)
+@click.option("--as", "name", metavar="NAME", help="With pin: the name.  [default: the occasion]")
+@flags.json_flag
+@flags.quiet_flag
+def command(
+    suite: str, *, action: str, night: str | None, name: str | None, as_json: bool, quiet: bool
+) -> None:
+    """Show or change what the nights of SUITE (its name) are compared with."""
+    from runner.db.evaluation import history
+
+    _check_words(suite, action, night, name)
+    with existing_database(read_settings()) as database:
+        done = ""
+        if night is not None:
+            with database.write() as connection:
+                found = find_night(connection, need_suite(connection, suite), night)
+                done = _change(connection, action, found, name)
+        with database.read() as connection:
+            nights = history.read(connection, need_suite(connection, suite))
+    if as_json:
+        print_json(baseline_object(suite, nights))
+    elif not quiet and done:
+        print_note(done)
+    elif action == "show":
+        for line in baseline_lines(suite, nights):
+            print_escaped(line)
+
+
+def _check_words(suite: str, action: str, night: str | None, name: str | None) -> None:
+    """Raise UsageError where a night is missing or not wanted, or --as is."""
+    if action != "show" and night is None:
+        raise UsageError(f"{action} needs a night", fix=f"name one that runner history {suite} shows")
+    if action == "show" and night is not None:
+        raise UsageError("show takes no night", fix=f"runner history {suite} shows the nights")
+    if name is not None and (action != "pin" or not is_occasion(name)):
+        reason = "is only for pin" if action != "pin" else f'cannot be "{name}"'
+        raise UsageError(f"--as {reason}", fix="pin a night under 1 to 64 letters, digits, dots, - or _")
+
+
+def _change(connection: Connection, action: str, night: NightRow, name: str | None) -> str:
+    """Accept, pin or unpin a night; return what was done. Raises UsageError where it has no scores to use."""
+    from runner.db.evaluation import nights
+
+    if action == "unpin":
+        nights.pin(connection, night.id, None)
+        was = f"it was {night.pinned_as}" if night.pinned_as else "it was not"
+        return f"night {night.name} is not pinned; {was}"
+    _need_valid(connection, action, night)
+    if action == "pin":
+        nights.pin(connection, night.id, name or night.occasion)
+        return f"night {night.name} is pinned as {name or night.occasion}"
+    nights.accept(connection, night.id, True)
+    already = "already " if night.is_accepted else ""
+    return f"night {night.name} is {already}accepted; later nights are compared with it, too"
+
+
+def _need_valid(connection: Connection, action: str, night: NightRow) -> None:
+    """Raise UsageError for a night that nothing can be compared with."""
+    from runner.db.evaluation import nights
+    from runner.rules.evaluation.report_summary import reason_of
+
+    if night.state is nights.NightState.OPEN:
+        raise UsageError(
+            f"night {night.name} has no verdict yet, so it cannot be used as a baseline",
+            fix="runner eval SUITE.toml carries it on",
+        )
+    if not night.is_valid:
+        raise UsageError(
+            f"night {night.name} was not measured enough, so nothing can be compared with it",
+            where=tuple(filter(None, [reason_of(nights.report(connection, night.id) or b"{}")])),
+            fix=f"{action} another night; runner history {night.suite} shows them",
+        )

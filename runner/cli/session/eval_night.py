@@ -1,0 +1,90 @@
+"""The nights of a suite, from its file to the exit code: unfinished ones first, then tonight's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runner.cli.printing import print_note
+from runner.cli.session.context import any_database
+from runner.cli.session.night_calls import STOPS, EvalFlags, NightCalls
+from runner.embedded.gc_pause import gc_paused
+from runner.embedded.loading_lock import occasion_lock
+from runner.engine.cost_bounds import price_basis
+from runner.evals import tonight
+from runner.evals.begin_night import begin_night
+from runner.evals.grading import refuse_untrusted
+from runner.evals.night_options import NightOptions
+from runner.evals.read_suite import read_suite
+from runner.rules.counted import count
+from runner.rules.estimate import Tally
+from runner.rules.prices import day_of
+from runner.rules.row_faults import row_fault_sentences
+from runner.tables.table import TableError
+
+if TYPE_CHECKING:
+    from runner.cli.session.engine_lease import EngineLease
+    from runner.evals.read_suite import ReadSuite
+    from runner.settings import Settings
+
+
+def eval_suite(settings: Settings, lease: EngineLease, file: Path, flags: EvalFlags) -> int:
+    """Finish the unfinished nights of a suite, then measure tonight; return the exit code of the last."""
+    pricing = price_basis(settings.base_url, settings.prices)
+    with any_database(settings) as database:
+        tally = Tally(day_of(database.now_ms()), pricing.prices)
+        with gc_paused():  # many items at once, none of them garbage
+            read = read_suite(file, tally, tpm=flags.tpm or None)
+        _refuse_bad_items(read)
+        if not flags.trust_code:
+            refuse_untrusted(read.suite)
+
+        calls = NightCalls(settings=settings, database=database, lease=lease, flags=flags)
+        now_ms = database.now_ms()
+        with database.read() as connection:
+            chosen = tonight.choose(connection, read.suite, flags.occasion, now_ms, new=flags.new)
+        if chosen.carried_on is not None and not flags.quiet:
+            print_note(f"{chosen.carried_on} is not finished: it is carried on")
+        for earlier in chosen.unfinished:
+            code = calls.finish(earlier)
+            if code in STOPS:
+                return code
+        with occasion_lock(settings, database, f"{read.suite.name} nights"):
+            night, is_new = begin_night(
+                database,
+                read.suite,
+                read.items,
+                chosen.occasion,
+                _options(read, flags),
+                new=flags.new,
+                check=calls.refuse_foreign_files,
+            )
+        return calls.measure(night, is_new=is_new)
+
+
+def _options(read: ReadSuite, flags: EvalFlags) -> NightOptions:
+    """Return the options of tonight, as far as this call names them."""
+    return NightOptions(
+        folder=str(read.suite_folder.absolute()),
+        output=str((flags.output or Path()).absolute()),
+        trusts_code=flags.trust_code,
+        budget_ticks=flags.budget,
+        rpm=flags.rpm,
+        tpm=flags.tpm,
+        max_attempts=flags.max_attempts,
+        on_ambiguous=flags.on_ambiguous,
+        max_waiting=flags.max_waiting,
+        max_failures=flags.max_failures,
+        on_end=flags.on_end,
+        is_detached=flags.detach,
+    )
+
+
+def _refuse_bad_items(read: ReadSuite) -> None:
+    """Raise TableError where an item is bad: a night without it would measure something else."""
+    if read.fault_count:
+        raise TableError(
+            f"{read.read_items.path} has {count(read.fault_count, 'bad item')}; nothing was sent",
+            where=row_fault_sentences(read.faults, read.fault_count),
+            fix="correct these items and run the same command again",
+        )

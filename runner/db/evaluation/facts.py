@@ -1,0 +1,218 @@
+"""Reads a night and those before it in a few statements: all that its report is made of."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+from sqlalchemy import text
+
+from runner.db import counters
+from runner.db.evaluation import answer_groups, stored_scores
+from runner.db.evaluation.graders import grader_ids
+from runner.db.evaluation.items import changes_since, items_of
+from runner.db.evaluation.measurements import measurements, measurements_of
+from runner.db.evaluation.stored_labels import read_reasons
+from runner.db.evaluation.stored_scores import Side
+from runner.rules.evaluation.night_content import decode_content
+from runner.rules.evaluation.night_facts import (
+    Column,
+    ItemChanges,
+    Measurement,
+    NightCosts,
+    NightFacts,
+    PastNight,
+)
+from runner.rules.evaluation.scores import pooled
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sqlalchemy import Connection, Row
+
+    from runner.db.evaluation.answer_groups import Groups
+    from runner.db.evaluation.measurements import MeasurementRow
+    from runner.db.evaluation.nights import NightRow
+    from runner.db.evaluation.stored_scores import ScoresByItem
+    from runner.rules.evaluation.item import Item
+    from runner.rules.evaluation.scores import Scores
+    from runner.rules.evaluation.suite import Suite
+
+_NIGHTS_MAX: Final = 90
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _NightData:
+    """Scores and counts of answers of all measurements that are read."""
+
+    graders: Mapping[str, Sequence[int]]  # ids of those with equal rules, by the name of tonight's
+    scores: Mapping[Side, ScoresByItem]
+    groups: Mapping[int, Groups]
+
+    def scores_of(self, measurement: int, variants: Sequence[str]) -> dict[Column, ScoresByItem]:
+        """Return the scores of a measurement by column; `variants` are the names that its night had."""
+        return {
+            Column(variant, grader): self._side(measurement, ids, place)
+            for place, variant in enumerate(variants)
+            for grader, ids in self.graders.items()
+        }
+
+    def _side(self, measurement: int, ids: Sequence[int], variant: int) -> ScoresByItem:
+        found = (self.scores.get(Side(measurement, grader, variant)) for grader in ids)
+        return next((scores for scores in found if scores), {})
+
+
+def read_facts(
+    connection: Connection,
+    night: NightRow,
+    suite: Suite,
+    *,
+    nights_max: int = _NIGHTS_MAX,
+    costs: NightCosts | None = None,
+    cannot_remeasure: str | None = None,
+) -> NightFacts:
+    """Return a night whose first measurement is graded, with the newest valid nights before it.
+
+    Pinned nights are among them, however old. Scores of past nights are those by graders with the same rules.
+    `costs` None: as the counters of the runs say.
+    """
+    past = _past_nights(connection, night, nights_max)
+    before = measurements_of(connection, [row.id for row in past])
+    own = _own_measurements(connection, night)
+    items = items_of(connection, night.id)
+    stored = _read(connection, night, items, [*own, *chain.from_iterable(before.values())])
+    first, *again = [_measurement(stored, row, night, suite, items) for row in own]
+    return NightFacts(
+        suite=suite,
+        night=night.name,
+        occasion=night.occasion,
+        first=first,
+        again=next(iter(again), None),
+        past=[_past(stored, row, before[row.id]) for row in past if before[row.id]],
+        content=decode_content(night.content),
+        item_changes=_changes(connection, night, past),
+        costs=costs or run_costs(connection, [row.run_id for row in own]),
+        cannot_remeasure=cannot_remeasure,
+        clusters=_clusters(items),
+        unscored=_unscored(connection, night, own),
+    )
+
+
+def _unscored(
+    connection: Connection, night: NightRow, own: Sequence[MeasurementRow]
+) -> dict[Column, Mapping[str, int]]:
+    """Return why answers of a night have no grade, by column."""
+    graders = grader_ids(connection, night.id)
+    names = {grader_id: name for name, grader_id in graders.items()}
+    found = read_reasons(connection, [row.id for row in own], graders.values())
+    return {
+        Column(night.variants[variant], names[grader_id]): reasons
+        for (grader_id, variant), reasons in found.items()
+    }
+
+
+def _own_measurements(connection: Connection, night: NightRow) -> list[MeasurementRow]:
+    """Return the first measurement of a night, and the second where it is graded."""
+    return [row for row in measurements(connection, night.id) if row.is_graded or row.number == 1]
+
+
+def _clusters(items: Sequence[tuple[int, Item]]) -> dict[str, str]:
+    return {item.id: item.cluster for _, item in items if item.cluster is not None}
+
+
+def run_costs(connection: Connection, run_ids: Sequence[int]) -> NightCosts:
+    """Return what runs cost together, as their counters say."""
+    sums: defaultdict[tuple[str, str], int] = defaultdict(int)
+    for run_id in run_ids:
+        for key, n in counters.read(connection, run_id, "ticks", "attempts").items():
+            sums[key] += n
+    return NightCosts(
+        ticks=sums["ticks", "reported"] + sums["ticks", "estimated"],
+        uncertain_ticks=sums["ticks", "possible_extra"],
+        requests=sums["attempts", "accepted"],
+    )
+
+
+def _past_nights(connection: Connection, night: NightRow, nights_max: int) -> Sequence[Row[Any]]:
+    """Return the valid nights before a night, oldest first: the newest, and those that are pinned."""
+    valid = "suite_id = :suite AND id < :night AND state = 'ended' AND is_valid = 1"
+    query = text(
+        "SELECT id, name, occasion, variants, content, is_accepted, verdict, pinned_as FROM eval_nights"
+        f" WHERE {valid} AND (pinned_as IS NOT NULL OR id IN"
+        f" (SELECT id FROM eval_nights WHERE {valid} ORDER BY id DESC LIMIT :nights)) ORDER BY id"
+    )
+    values = {"suite": night.suite_id, "night": night.id, "nights": nights_max}
+    return connection.execute(query, values).all()
+
+
+def _read(
+    connection: Connection,
+    night: NightRow,
+    items: Sequence[tuple[int, Item]],
+    rows: Sequence[MeasurementRow],
+) -> _NightData:
+    ids = [row.id for row in rows]
+    graders = stored_scores.same_graders(connection, night.suite_id, grader_ids(connection, night.id))
+    names = {item_id: item.id for item_id, item in items}
+    wanted = sorted({grader for same in graders.values() for grader in same})
+    return _NightData(
+        graders=graders,
+        scores=stored_scores.read_scores(connection, ids, wanted, names),
+        groups=answer_groups.read_groups(connection, ids),
+    )
+
+
+def _measurement(
+    stored: _NightData,
+    row: MeasurementRow,
+    night: NightRow,
+    suite: Suite,
+    items: Sequence[tuple[int, Item]],
+) -> Measurement:
+    groups = stored.groups.get(row.id, [])
+    return Measurement(
+        scores={
+            column: {item.id: _of_all_epochs(scores.get(item.id, []), suite.epochs) for _, item in items}
+            for column, scores in stored.scores_of(row.id, night.variants).items()
+        },
+        answers=answer_groups.answer_counts(groups, len(items) * suite.epochs * len(night.variants)),
+        services=answer_groups.services(groups),
+        run=row.run_id,
+    )
+
+
+def _of_all_epochs(found: Sequence[float | None], epochs: int) -> Sequence[float | None]:
+    """Return scores with None for the epochs that have no answer."""
+    return [*found, *([None] * (epochs - len(found)))]
+
+
+def _past(stored: _NightData, row: Row[Any], rows: Sequence[MeasurementRow]) -> PastNight:
+    variants = orjson.loads(row.variants)
+    each = [stored.scores_of(one.id, variants) for one in rows]
+    groups = [group for one in rows for group in stored.groups.get(one.id, [])]
+    return PastNight(
+        name=row.name,
+        occasion=row.occasion,
+        first=each[0],
+        scores=each[0] if len(each) == 1 else _together(each),
+        is_accepted=bool(row.is_accepted),
+        pinned_as=row.pinned_as,
+        content=decode_content(row.content),
+        answers=answer_groups.answer_counts(groups),
+        services=answer_groups.services(groups),
+        is_meant=bool(row.is_accepted) and row.verdict == "regressed",
+    )
+
+
+def _together(each: Sequence[Mapping[Column, ScoresByItem]]) -> Mapping[Column, Scores]:
+    """Return the scores of all measurements of a night."""
+    return {column: pooled(scores[column] for scores in each) for column in each[0]}
+
+
+def _changes(connection: Connection, night: NightRow, past: Sequence[Row[Any]]) -> ItemChanges:
+    """Return the items beside those of the newest accepted night; nothing where there is none."""
+    newest = next((row.id for row in reversed(past) if row.is_accepted), None)
+    return ItemChanges(same=0) if newest is None else changes_since(connection, night.id, newest)

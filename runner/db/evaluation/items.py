@@ -1,0 +1,74 @@
+"""Items of suites: each version is stored once, and a night lists the versions that it has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import text
+
+from runner.db import bulk
+from runner.rules.evaluation.item_json import decode_item, encode_item
+from runner.rules.evaluation.night_facts import ItemChanges
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection
+
+    from runner.rules.evaluation.item import Item
+
+
+def put(connection: Connection, suite_id: int, night_id: int, items: Sequence[Item]) -> None:
+    """Store the items of a night in their order.
+
+    An item whose cluster or metadata alone have changed is the same version, with its newest content.
+    """
+    columns = [("key", "TEXT"), ("sha256", "BYTEA"), ("content", "BYTEA"), ("suite_id", "INT")]
+    rows = [(item.id, bytes.fromhex(item.sha256), encode_item(item), suite_id) for item in items]
+    bulk.execute(
+        connection,
+        columns,
+        rows,
+        "INSERT INTO eval_items (suite_id, key, sha256, content)"
+        " SELECT suite_id, key, sha256, content FROM v WHERE key IS NOT NULL"
+        " ON CONFLICT (suite_id, key, sha256) DO UPDATE SET content = excluded.content"
+        " WHERE eval_items.content <> excluded.content",
+    )
+    bulk.execute(
+        connection,
+        [("night_id", "INT"), ("position", "INT"), ("suite_id", "INT"), ("key", "TEXT"), ("sha256", "BYTEA")],
+        [(night_id, n, suite_id, key, sha256) for n, (key, sha256, _, _) in enumerate(rows)],
+        "INSERT INTO eval_night_items (night_id, position, item_id)"
+        " SELECT v.night_id, v.position, i.id FROM v JOIN eval_items i"
+        " ON i.suite_id = v.suite_id AND i.key = v.key AND i.sha256 = v.sha256",
+    )
+
+
+def items_of(connection: Connection, night_id: int) -> list[tuple[int, Item]]:
+    """Return the items of a night with their database ids, in the night's order."""
+    query = text(
+        "SELECT i.id, i.content FROM eval_night_items n JOIN eval_items i ON i.id = n.item_id"
+        " WHERE n.night_id = :night ORDER BY n.position"
+    )
+    rows = connection.execute(query, {"night": night_id})
+    return [(item_id, decode_item(bytes(content))) for item_id, content in rows]
+
+
+def changes_since(connection: Connection, night_id: int, earlier_night_id: int) -> ItemChanges:
+    """Return the items of a night beside those of an earlier one, by their ids in the suite, sorted."""
+    query = text(
+        "SELECT n.night_id, i.key, i.id FROM eval_night_items n JOIN eval_items i ON i.id = n.item_id"
+        " WHERE n.night_id IN (:night, :earlier)"
+    )
+    versions: dict[int, dict[str, int]] = {night_id: {}, earlier_night_id: {}}
+    for night, key, item_id in connection.execute(query, {"night": night_id, "earlier": earlier_night_id}):
+        versions[night][key] = item_id
+    now, before = versions[night_id], versions[earlier_night_id]
+    both = now.keys() & before.keys()
+    changed = sorted(key for key in both if now[key] != before[key])
+    return ItemChanges(
+        same=len(both) - len(changed),
+        added=sorted(now.keys() - before.keys()),
+        removed=sorted(before.keys() - now.keys()),
+        changed=changed,
+    )

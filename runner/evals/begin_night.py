@@ -1,0 +1,86 @@
+"""Begins a night: from its first moment it is in the database, whole, and needs its files no more."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import orjson
+
+from runner.db.evaluation import nights
+from runner.evals.grading import grader_hashes
+from runner.evals.night_options import read_options
+from runner.rules.errors import UsageError
+from runner.rules.evaluation.night_content import (
+    decode_content,
+    differences,
+    encode_content,
+    hashes_of,
+)
+from runner.rules.evaluation.suite_json import encode_suite
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from runner.db.evaluation.nights import NightRow
+    from runner.db.session import Database
+    from runner.evals.night_options import NightOptions
+    from runner.rules.evaluation.item import Item
+    from runner.rules.evaluation.night_facts import Content
+    from runner.rules.evaluation.suite import Suite
+
+
+def begin_night(
+    database: Database,
+    suite: Suite,
+    items: Sequence[Item],
+    occasion: str,
+    options: NightOptions,
+    *,
+    new: bool,
+    check: Callable[[NightRow], None],
+) -> tuple[NightRow, bool]:
+    """Return the night of a suite and an occasion, and whether it was begun now; its options are taken.
+
+    `check` raises where it cannot be used with its options: then it is not begun, and keeps those it had;
+    else it would stand before all later nights. The caller holds the lock of the suite's occasions. Raises
+    UsageError where the night was begun with other content: what was paid for is not mixed.
+    """
+    content = hashes_of(suite, items, grader_hashes(suite, Path(options.folder)))
+    with database.write() as connection:
+        found = None if new else nights.find(connection, suite.name, occasion)
+        if found is not None:
+            _refuse_other(found, content, suite)
+            options = options.carried_on(read_options(found.options))
+            nights.set_options(connection, found.id, options.encoded())
+            found = replace(found, options=options.encoded())
+            check(found)
+            return found, False
+        specs = {spec.name: (content.graders[spec.name], orjson.dumps(spec)) for spec in suite.graders}
+        night = nights.begin(
+            connection,
+            suite=suite.name,
+            occasion=occasion,
+            new=new,
+            spec=encode_suite(suite),
+            content=encode_content(content),
+            options=options.encoded(),
+            items=items,
+            graders=specs,
+            now_ms=database.now_ms(),
+        )
+        check(night)
+    return night, True
+
+
+def _refuse_other(found: NightRow, content: Content, suite: Suite) -> None:
+    changed = differences(decode_content(found.content), content)
+    if not changed and found.spec != encode_suite(suite):
+        changed = ["other epochs, gates or settings"]
+    if changed:
+        raise UsageError(
+            f"{found.name} was begun with {', '.join(changed)}; nothing was done",
+            fix="put the suite back to carry it on, or pay for a night of its own: --new, or another"
+            " --occasion",
+        )

@@ -1,0 +1,51 @@
+"""How a night is sent and reported: what a user may change from one call to the next."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+_KEPT: Final = ("budget_ticks", "rpm", "tpm", "max_failures", "on_end")  # where a later call names none
+
+
+class NightOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """The options of a night, stored with it as JSON.
+
+    `folder` is that of the suite file, where graders in Python are looked for. `output` is the folder of
+    the report files, or their name without endings. `budget_ticks`, `rpm`, `tpm`: None is not given, 0 is no
+    limit. With `is_detached` workers take the steps after the answers; `problem` is why they could not, and
+    a command has to.
+    """
+
+    folder: str
+    output: str
+    trusts_code: bool = False
+    budget_ticks: int | None = None
+    rpm: int | None = None
+    tpm: int | None = None
+    max_attempts: int = 5
+    on_ambiguous: str = "resubmit"
+    max_waiting: int = 50_000
+    max_failures: int | None = None
+    on_end: str | None = None
+    is_detached: bool = False
+    problem: str | None = None
+
+    def encoded(self) -> bytes:
+        """Return the options as JSON."""
+        return msgspec.json.encode(self)
+
+    def carried_on(self, earlier: NightOptions) -> NightOptions:
+        """Return these options for a night that has `earlier` ones: what is not given stays as it was."""
+        kept = {name: getattr(earlier, name) for name in _KEPT if getattr(self, name) is None}
+        return msgspec.structs.replace(self, **kept)
+
+    def with_problem(self, problem: str) -> NightOptions:
+        """Return the options of a night that needs a command, and why."""
+        return msgspec.structs.replace(self, problem=problem)
+
+
+def read_options(raw: bytes) -> NightOptions:
+    """Return options from their JSON."""
+    return msgspec.json.decode(raw, type=NightOptions)

@@ -1,0 +1,158 @@
+"""One column of a night beside its baseline: the answers of one variant, as one grader scores them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from runner.rules.evaluation.night_gate import POOL_LEAST, GateOutcome, NightNoise, night_noise, no_drop
+from runner.rules.evaluation.past_noise import PastScores, past_z
+from runner.rules.evaluation.scores import pooled
+from runner.rules.evaluation.suite import BASELINE_DEFAULT, parse_baseline
+from runner.rules.evaluation.tallies import PairedItems, Tallies, added, paired_items, tallies
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Mapping, Sequence
+
+    from runner.rules.evaluation.night_facts import Column, NightFacts, PastNight
+    from runner.rules.evaluation.scores import Scores
+    from runner.rules.statistics.comparison import Difference
+
+
+class Baseline(NamedTuple):
+    """The nights that a column is compared with, oldest first, and how many of them are needed."""
+
+    nights: Sequence[PastNight]
+    nights_least: int
+
+    @property
+    def is_enough(self) -> bool:
+        """Return whether there are as many nights as needed."""
+        return len(self.nights) >= self.nights_least
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColumnNight:
+    """A column of tonight. `first` and `again` have the scores of its measurements, with None for an answer
+    that has no score; `pool` is the baseline added up.
+    """
+
+    column: Column
+    first: Scores
+    again: Scores | None
+    baseline: Baseline
+    pool: Tallies
+    past_z: Sequence[float]
+    clusters: Sequence[Hashable] | None
+
+    @property
+    def together(self) -> Scores:
+        """Return the scores of all measurements of the night."""
+        return self.first if self.again is None else pooled((self.first, self.again))
+
+    @property
+    def noise(self) -> NightNoise:
+        """Return the noise of a night that was measured as often as this one."""
+        noise = night_noise(self.past_z)
+        return noise if self.again is None else noise.repeated()
+
+    def paired(self, scores: Scores) -> PairedItems:
+        """Return scores of the night beside the pool."""
+        return paired_items(tallies(scores, self.first), self.pool, self.clusters)
+
+    def change(self, unscored: int | None = None) -> Difference | None:
+        """Return what all measurements say about the pool, with the noise of nights; None without a baseline.
+
+        `unscored` is the score that each answer without one counts as, if any.
+        """
+        if not self.baseline.is_enough:
+            return None
+        items = self.paired(filled(self.together, unscored))
+        return self.noise.widen(items.difference()) if items.pairs else None
+
+    def no_drop(self, *, alpha: float, remeasures: bool, unscored: int | None = None) -> GateOutcome:
+        """Return what the gate against a drop says; `unscored` is as in `change`."""
+        both = None if self.again is None else self.paired(filled(self.together, unscored))
+        return no_drop(
+            self.paired(filled(self.first, unscored)),
+            both,
+            self.past_z,
+            pool_nights=len(self.baseline.nights),
+            alpha=alpha,
+            nights_least=self.baseline.nights_least,
+            remeasures=remeasures,
+        )
+
+
+class NightColumns:
+    """The columns of a night, each beside its baseline; what several ask for is made once."""
+
+    def __init__(self, facts: NightFacts) -> None:
+        self.facts = facts
+        self._found: dict[tuple[Column, str], ColumnNight] = {}
+        self._past_z: dict[Column, Sequence[float]] = {}
+
+    def beside(self, column: Column, baseline: str = BASELINE_DEFAULT) -> ColumnNight:
+        """Return a column beside a baseline, `rolling:N` or `pinned:NAME`."""
+        if (column, baseline) not in self._found:
+            self._found[column, baseline] = self._made(column, baseline)
+        return self._found[column, baseline]
+
+    def _made(self, column: Column, baseline: str) -> ColumnNight:
+        facts = self.facts
+        first = _padded(facts.first.scores[column], facts.suite.epochs)
+        items = list(first)
+        again = None if facts.again is None else _padded(facts.again.scores[column], facts.suite.epochs)
+        found = _baseline(facts.past, column, baseline)
+        clusters = _cluster_of_each(items, facts.clusters)
+        if column not in self._past_z:
+            past = [_past_scores(night, column, items) for night in facts.past if night.first.get(column)]
+            self._past_z[column] = tuple(past_z(past, clusters))
+        return ColumnNight(
+            column=column,
+            first=first,
+            again=again,
+            baseline=found,
+            pool=added(
+                [tallies({}, items), *(tallies(night.scores[column], items) for night in found.nights)]
+            ),
+            past_z=self._past_z[column],
+            clusters=clusters,
+        )
+
+
+def filled(scores: Scores, unscored: int | None) -> Scores:
+    """Return scores with `unscored` for each answer without one; None leaves them as they are."""
+    if unscored is None:
+        return scores
+    return {item: [unscored if one is None else one for one in found] for item, found in scores.items()}
+
+
+def _padded(scores: Scores, epochs: int) -> Scores:
+    """Return scores in which each item has one for each epoch: None for an answer that is missing."""
+    return {item: [*found, *[None] * (epochs - len(found))] for item, found in scores.items()}
+
+
+def _baseline(past: Sequence[PastNight], column: Column, baseline: str) -> Baseline:
+    """Return the nights of `rolling:N` or `pinned:NAME` that have scores of a column."""
+    known = [night for night in past if night.scores.get(column)]
+    nights, pinned = parse_baseline(baseline)
+    if pinned is not None:
+        return Baseline([night for night in known if night.pinned_as == pinned][-1:], 1)
+    return Baseline([night for night in known if night.is_accepted][-nights:], min(POOL_LEAST, nights))
+
+
+def _past_scores(night: PastNight, column: Column, items: Sequence[str]) -> PastScores:
+    """Return an earlier night as the noise is learned from it."""
+    first = tallies(night.first[column], items)
+    is_measured_once = night.scores[column] == night.first[column]
+    together = first if is_measured_once else tallies(night.scores[column], items)
+    asked = (night.content.prompts.get(column.variant), night.content.models.get(column.variant))
+    return PastScores(first, together, night.is_accepted, asked, night.is_meant)
+
+
+def _cluster_of_each(items: Sequence[str], clusters: Mapping[str, str]) -> Sequence[Hashable] | None:
+    """Return the cluster of each item; one without is its own. None where no two items share one."""
+    found: list[Hashable] = [("cluster", clusters[item]) if item in clusters else item for item in items]
+    return found if any(count > 1 for count in Counter(found).values()) else None

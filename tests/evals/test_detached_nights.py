@@ -1,0 +1,40 @@
+"""Nights in the background: what one of them meets keeps no other from its end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from night_driver import NightDriver
+from run_driver import new_run
+from sqlalchemy import text
+
+from runner import settings as settings_of
+from runner.db.evaluation import measurements, night_runs, nights
+from runner.evals.detached_nights import DetachedNights
+from runner.evals.night_options import NightOptions, read_options
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from runner.db.session import Database
+
+
+def test_a_bug_in_one_night_does_not_stop_the_reaper(database: Database, tmp_path: Path) -> None:
+    """The night is left with what it met: a command shows it."""
+    driver = NightDriver(database)
+    night = driver.begin("n1")
+    options = NightOptions(folder=str(tmp_path), output=str(tmp_path), is_detached=True)
+    run_id = new_run(database, 1).run_id
+    with database.write() as connection:
+        nights.set_options(connection, night.id, options.encoded())
+        measurements.add_measurement(connection, night.id, 1, run_id)
+        connection.execute(text("UPDATE runs SET state = 'finished', finished_at_ms = 5"))
+        connection.execute(text("UPDATE eval_nights SET spec = :spec"), {"spec": b"no suite"})
+
+    DetachedNights(settings_of.load({"RUNNER_HOME": str(tmp_path)}, None), database).advance()
+
+    with database.read() as connection:
+        assert night_runs.waiting_detached(connection) == []
+        found = nights.find_by_id(connection, night.id)
+    assert found is not None
+    assert "a bug" in (read_options(found.options).problem or "")

@@ -1,0 +1,159 @@
+"""Nights that a person or a crash disturbs: nothing is paid unasked, and no night keeps the next one away."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import TYPE_CHECKING
+
+from live_runner import IN_FLIGHT, wait_until
+from test_whole_nights import EVAL, REQUESTS, nights_in
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from test_whole_nights import Nights
+
+PYTHON_GRADER = """
+[[grader]]
+name = "slow"
+type = "python"
+function = "graders:grade"
+"""
+SLOW = "import time\n\ndef grade(answer, target, item):\n    time.sleep(60)\n"
+FAST = "def grade(answer, target, item):\n    return answer.strip() == target\n"
+
+
+def begin(nights: Nights, occasion: str, *more: str) -> None:
+    """Begin a night, and kill everything after some of its requests."""
+    held = nights.home.accepted() + 1
+    nights.home.hold_above(held, nights.simulator)
+    nights.home.wait_for_accepted(held, nights.home.start(*EVAL, "--occasion", occasion, *more))
+    nights.home.kill()
+    nights.simulator.switch(hold_after=None)
+
+
+def add_grader(nights: Nights, source: str) -> None:
+    """Give the suite a grader in Python."""
+    suite = nights.folder / "sums.suite.toml"
+    suite.write_text(suite.read_text() + PYTHON_GRADER)
+    (nights.folder / "graders.py").write_text(source)
+
+
+def test_a_night_whose_run_was_removed_ends_without_a_verdict(tmp_path: Path) -> None:
+    """It is not paid for again unasked, and the next night is measured."""
+    with nights_in(tmp_path) as nights:
+        add_grader(nights, SLOW)
+        nights.home.start(*EVAL, "--occasion", "n1", "--trust-code")
+        finished = "SELECT COUNT(*) FROM runs WHERE state = 'finished'"
+        wait_until(lambda: nights.home.count(finished), "all answers are there")
+        nights.home.kill()
+        (nights.folder / "graders.py").write_text(FAST)
+        removed = nights.home.start("rm", "sums@n1", "--yes")
+        assert removed.wait() == 0, removed.output
+        nights.eval("n2", "--trust-code")
+        assert nights.nights() == [("sums@n1", "no_verdict"), ("sums@n2", "no_baseline")]
+        assert nights.report("n1")["reason"] == "its run was removed before its answers were graded"
+        assert nights.simulator.books()["accepted"] == 2 * REQUESTS
+
+
+def test_a_night_whose_files_cannot_be_written_does_not_keep_the_next_away(tmp_path: Path) -> None:
+    """It has its verdict; what is wrong is printed, and tonight is measured by the same command."""
+    with nights_in(tmp_path) as nights:
+        folder = tmp_path / "reports"
+        folder.mkdir()
+        begin(nights, "n1", "-o", "reports")
+        folder.rmdir()
+        folder.write_text("a file now")
+        command = nights.home.start(*EVAL, "--occasion", "n2")
+        assert command.wait() == 0, command.output
+        assert "sums@n1 was not finished: that comes first" in command.output
+        assert nights.nights() == [("sums@n1", "no_baseline"), ("sums@n2", "no_baseline")]
+
+
+def test_files_of_others_are_refused_before_anything_is_sent(tmp_path: Path) -> None:
+    """The night is not begun: the next one does not have to finish it."""
+    with nights_in(tmp_path) as nights:
+        (tmp_path / "sums.n1.md").write_text("mine")
+        command = nights.home.start(*EVAL, "--occasion", "n1")
+        assert command.wait() == 2
+        assert "sums.n1.md (of unknown origin)" in command.output
+        assert nights.nights() == []
+        assert nights.simulator.books()["accepted"] == 0
+
+
+def test_a_night_keeps_what_a_later_call_does_not_name(tmp_path: Path) -> None:
+    """Its budget, which the second measurement needs too, and the command for its end."""
+    with nights_in(tmp_path) as nights:
+        begin(nights, "n1", "--budget", "5", "--on-end", "echo $RUN_VERDICT >>called.txt")
+        nights.eval("n1")
+        nights.eval("n1")
+        assert (tmp_path / "called.txt").read_text() == "no_baseline\n"
+        ((options,),) = nights.home.query("SELECT options FROM eval_nights")
+        assert json.loads(options)["budget_ticks"] == 5 * 10**10
+
+
+def test_a_larger_budget_carries_a_night_on(tmp_path: Path) -> None:
+    """The same command with more money, as for a run."""
+    with nights_in(tmp_path) as nights:
+        stopped = nights.home.start(*EVAL, "--occasion", "n1", "--budget", "0.01")
+        assert stopped.wait() == 6, stopped.output
+        assert nights.eval("n1", "--budget", "5")["answers"]["answered"] == REQUESTS
+
+
+def test_a_night_that_a_person_has_paused_stays_paused(tmp_path: Path) -> None:
+    """The command of the next night does not spend its money; its own command does."""
+    with nights_in(tmp_path) as nights:
+        begin(nights, "n1")
+        paused = nights.home.start("pause", "sums@n1")
+        assert paused.wait() == 0, paused.output
+        nights.eval("n2")
+        assert nights.nights() == [("sums@n1", None), ("sums@n2", "no_baseline")]
+        nights.eval("n1")
+        assert nights.nights()[0] == ("sums@n1", "no_baseline")
+
+
+def test_scores_of_a_file_are_those_of_one_night(tmp_path: Path) -> None:
+    """They are not given to the answers of the nights before."""
+    with nights_in(tmp_path) as nights:
+        nights.eval("n1")
+        suite = tmp_path / "sums.suite.toml"
+        external = '\n[[grader]]\nname = "outside"\ntype = "scores"\nfile = "s.csv"\n'
+        suite.write_text(suite.read_text() + external)
+        (tmp_path / "s.csv").write_text("id,score\nsum-000,1\n")
+        nights.eval("n2")
+        given = "SELECT COUNT(*) FROM eval_grades e JOIN eval_graders g ON g.id = e.grader_id"
+        assert nights.home.count(f"{given} WHERE g.name = 'outside'") == REQUESTS
+
+
+def test_a_suite_may_be_moved_in_the_middle_of_a_night(tmp_path: Path) -> None:
+    """Its graders in Python are looked for where it is now."""
+    with nights_in(tmp_path) as nights:
+        add_grader(nights, FAST)
+        begin(nights, "n1", "--trust-code")
+        moved = tmp_path / "moved"
+        moved.mkdir()
+        for name in ("sums.suite.toml", "items.jsonl", "graders.py"):
+            shutil.move(tmp_path / name, moved / name)
+        command = nights.home.start(
+            "eval", "moved/sums.suite.toml", *EVAL[2:], "--occasion", "n1", "--trust-code"
+        )
+        assert command.wait() == 0, command.output
+        (slow,) = [one for one in nights.report("n1")["graders"] if one["grader"] == "slow"]
+        assert slow["measured"] == REQUESTS
+        assert nights.simulator.books()["accepted"] <= REQUESTS + IN_FLIGHT
+
+
+def test_a_command_that_a_crash_kept_from_being_called_is_called(tmp_path: Path) -> None:
+    """A worker ends a night in the background, and is killed before its command is called."""
+    with nights_in(tmp_path) as nights:
+        called = tmp_path / "called.txt"
+        flags = ("--detach", "--on-end", "echo $RUN_NAME >>called.txt")
+        nights.home.start(*EVAL, "--occasion", "n1", *flags).wait()
+        wait_until(called.exists, "the command of the night is called")
+        nights.home.kill()
+        called.unlink()
+        nights.home.change("UPDATE eval_nights SET on_end_at_ms = NULL")
+        nights.home.start(*EVAL, "--occasion", "n2", *flags).wait()
+        wait_until(lambda: "sums@n2" in called.read_text() if called.exists() else False, "both are called")
+        assert called.read_text().split() == ["sums@n1", "sums@n2"]
