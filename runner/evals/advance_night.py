@@ -21,7 +21,7 @@ from runner.evals import decide_night
 from runner.evals.grade_measurement import grade_run
 from runner.evals.grading import open_graders
 from runner.evals.load_measurement import load_measurement, run_options
-from runner.evals.regrade_nights import regrade_pool
+from runner.evals.regrade_nights import only, regrade_pool, without_files
 from runner.evals.stored_night import read_night
 from runner.rules.errors import UsageError
 
@@ -99,8 +99,12 @@ class NightSteps:
 
     def _grade(self, night: StoredNight, measurement: MeasurementRow) -> None:
         options = night.options
-        with open_graders(night.suite, self.folder, trusts_code=options.trusts_code) as graders:
-            grade_run(self.database, measurement.id, measurement.run_id, night.graded, graders)
+        graded = night.graded
+        if measurement.number > 1:  # the scores of a file are those of the first one
+            graded = graded._replace(graders=without_files(night.suite, graded.graders))
+        suite = only(night.suite, graded.graders)
+        with open_graders(suite, self.folder, trusts_code=options.trusts_code) as graders:
+            grade_run(self.database, measurement.id, measurement.run_id, graded, graders)
         with self.database.write() as connection:
             set_graded(connection, measurement.id)
 

@@ -63,7 +63,7 @@ def regrade(
     answers: they are taken only where one night alone is graded again.
     """
     if not again or len(rows) > 1:
-        grader_ids = _without_files(suite, grader_ids)
+        grader_ids = without_files(suite, grader_ids)
     return [
         row.name
         for row in rows
@@ -71,7 +71,7 @@ def regrade(
     ]
 
 
-def _without_files(suite: Suite, grader_ids: Mapping[str, int]) -> dict[str, int]:
+def without_files(suite: Suite, grader_ids: Mapping[str, int]) -> dict[str, int]:
     """Return the graders that do not take the scores of a file."""
     of_files = {spec.name for spec in suite.graders if takes_scores(spec)}
     return {name: grader for name, grader in grader_ids.items() if name not in of_files}
@@ -92,9 +92,10 @@ def _regrade_night(
     with database.read() as connection:
         night = read_night(connection, row)
         for one in measurements(connection, row.id):
+            wanted = grader_ids if one.number == 1 else without_files(suite, grader_ids)
             lacking = {
                 name: grader
-                for name, grader in grader_ids.items()
+                for name, grader in wanted.items()
                 if again or not grades.is_graded_by(connection, one.id, grader)
             }
             if not lacking or not one.is_graded:
@@ -102,11 +103,11 @@ def _regrade_night(
             if runs.find(connection, one.run_id) is None:
                 has_answers = False
             else:
-                _regrade(database, night, one, _only(suite, lacking), lacking, folder, trusts_code)
+                _regrade(database, night, one, only(suite, lacking), lacking, folder, trusts_code)
     return has_answers
 
 
-def _only(suite: Suite, grader_ids: Mapping[str, int]) -> Suite:
+def only(suite: Suite, grader_ids: Mapping[str, int]) -> Suite:
     """Return the suite with these graders only."""
     return replace(suite, graders=tuple(spec for spec in suite.graders if spec.name in grader_ids))
 

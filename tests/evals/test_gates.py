@@ -10,7 +10,7 @@ from made_nights import MEASURED, NO_DROP, columns, facts, measurement, past, sc
 
 from runner.rules.evaluation.make_report import night_report
 from runner.rules.evaluation.night_facts import AnswerCounts, Column, NightFacts
-from runner.rules.evaluation.suite import GateSpec
+from runner.rules.evaluation.suite import GateSpec, GraderSpec
 from runner.rules.evaluation.verdicts import is_accepted_by_itself, is_valid
 
 if TYPE_CHECKING:
@@ -142,6 +142,20 @@ def test_a_pinned_night_is_the_baseline_alone() -> None:
     assert not report.gates[0].is_provisional
     assert (without.verdict, without.exit_code) == ("no_baseline", 0)
     assert without.reason == 'correct: no night with these items and this grader is pinned as "launch"'
+
+
+def test_scores_of_a_file_are_not_counted_twice() -> None:
+    """They are of one measurement: the gate decides by it alone, whatever a second one is said to score."""
+    spec = GraderSpec(name="correct", type="scores", options={"file": "scores.csv"}, is_primary=True)
+    outside = replace(suite(NO_DROP, MEASURED), graders=(spec,))
+    worse = measurement(scores(85, 15))
+
+    alone = night_report(facts(worse, WEEK, suite=outside))
+    twice = night_report(facts(worse, WEEK, suite=outside, again=worse))
+
+    assert alone.verdict != "measure_again"
+    assert (twice.verdict, twice.gates[0].p) == (alone.verdict, alone.gates[0].p)
+    assert twice.graders[0].answers == alone.graders[0].answers
 
 
 def test_rolling_takes_the_newest_nights() -> None:

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from runner.rules.evaluation.graders import takes_scores
 from runner.rules.evaluation.night_gate import POOL_LEAST, GateOutcome, NightNoise, night_noise, no_drop
 from runner.rules.evaluation.past_noise import PastScores, past_z
 from runner.rules.evaluation.scores import pooled
@@ -35,7 +36,8 @@ class Baseline(NamedTuple):
 @dataclass(frozen=True, kw_only=True)
 class ColumnNight:
     """A column of tonight. `first` and `again` have the scores of its measurements, with None for an answer
-    that has no score; `pool` is the baseline added up.
+    that has no score; `pool` is the baseline added up. Without `is_repeatable` its scores are those of a
+    file: they are of one measurement, and a second one would count them twice.
     """
 
     column: Column
@@ -45,6 +47,7 @@ class ColumnNight:
     pool: Tallies
     past_z: Sequence[float]
     clusters: Sequence[Hashable] | None
+    is_repeatable: bool
 
     @property
     def together(self) -> Scores:
@@ -81,7 +84,7 @@ class ColumnNight:
             pool_nights=len(self.baseline.nights),
             alpha=alpha,
             nights_least=self.baseline.nights_least,
-            remeasures=remeasures,
+            remeasures=remeasures and self.is_repeatable,
         )
 
 
@@ -103,7 +106,10 @@ class NightColumns:
         facts = self.facts
         first = _padded(facts.first.scores[column], facts.suite.epochs)
         items = list(first)
-        again = None if facts.again is None else _padded(facts.again.scores[column], facts.suite.epochs)
+        is_repeatable = not takes_scores(facts.suite.grader(column.grader))
+        again = None
+        if facts.again is not None and is_repeatable:
+            again = _padded(facts.again.scores[column], facts.suite.epochs)
         found = _baseline(facts.past, column, baseline)
         clusters = _cluster_of_each(items, facts.clusters)
         if column not in self._past_z:
@@ -119,6 +125,7 @@ class NightColumns:
             ),
             past_z=self._past_z[column],
             clusters=clusters,
+            is_repeatable=is_repeatable,
         )
 
 

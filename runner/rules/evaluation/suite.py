@@ -92,6 +92,10 @@ class Suite:
         """Return the primary grader."""
         return next(grader for grader in self.graders if grader.is_primary)
 
+    def grader(self, name: str) -> GraderSpec:
+        """Return a grader by its name."""
+        return next(grader for grader in self.graders if grader.name == name)
+
     def is_gating(self, grader: str) -> bool:
         """Return whether a gate is for a grader."""
         return any(gate.grader == grader for gate in self.gates)
