@@ -68,6 +68,19 @@ def test_a_suite_is_reported_in_80_columns_and_nothing_is_kept(place: Place) -> 
     assert not place.home.exists()
 
 
+def test_clusters_are_said_to_hide_a_drop(place: Place) -> None:
+    """What the night finds depends on how much alike their items are, which no night has shown yet."""
+    words = "a larger one where the items of a cluster rise and fall together"
+    mapped = '[items]\nfile = "items.csv"\ncluster = "cluster"\n'
+    alone = place.call("check sums.suite.toml").stdout
+    place.write("sums.suite.toml", SUITE.replace('items = "items.csv"\nepochs = 2', f"epochs = 2\n{mapped}"))
+    done = place.call("check sums.suite.toml")
+
+    assert done.code == 0, done.output
+    assert words in " ".join(done.stdout.split())
+    assert words not in " ".join(alone.split())
+
+
 def test_the_object_is_the_same_in_numbers(place: Place) -> None:
     """Beside what `check` says of every file."""
     found = json_of(place)

@@ -83,7 +83,7 @@ def suite_rows(suite: SuiteFacts) -> Iterator[tuple[str, str]]:
     for warning in suite.warnings:
         yield "warning:", f" {one_line(warning, _SENTENCE_LENGTH)}"
     if suite.detectable is not None:
-        yield "finds", _detectable(suite.detectable)
+        yield "finds", _detectable(suite.detectable, suite.clusters)
 
 
 def _items(suite: SuiteFacts) -> str:
@@ -104,8 +104,9 @@ def _grader(grader: GraderFacts) -> str:
     return f"{name}: grades {text.count(grader.tried, 'target')} as right"
 
 
-def _detectable(found: FoundDrop) -> str:
+def _detectable(found: FoundDrop, clusters: int) -> str:
+    together = "; a larger one where the items of a cluster rise and fall together" if clusters else ""
     return (
         f"a drop of {100 * found.drop:.1f} points, 8 times in 10, after {text.count(found.nights, 'night')}"
-        f" and if {100 * found.score:.0f} % is right; more epochs or items find a smaller one"
+        f" and if {100 * found.score:.0f} % is right; more epochs or items find a smaller one{together}"
     )
