@@ -73,8 +73,12 @@ def test_a_quiet_night_agrees_with_the_ledger_and_is_not_sent_again(tmp_path: Pa
 
 
 def test_a_night_that_is_killed_five_times_is_paid_once(tmp_path: Path) -> None:
-    """Requests are items times epochs, and what was in flight at a kill; nothing is lost or graded twice."""
-    with nights_in(tmp_path, "--median-s", "0.3", "--submit-ms", "15", right=1.0) as nights:
+    """Requests are items times epochs, and what was in flight at a kill; nothing is lost or graded twice.
+
+    The items and the gates are those of an undisturbed night, byte for byte; the report has other times, and
+    the cost of what was in flight.
+    """
+    with nights_in(tmp_path / "killed", "--median-s", "0.3", "--submit-ms", "15", right=1.0) as nights:
         for number in range(1, KILLS + 1):
             accepted = number * REQUESTS // (KILLS + 2)
             nights.home.hold_above(accepted, nights.simulator)
@@ -86,6 +90,10 @@ def test_a_night_that_is_killed_five_times_is_paid_once(tmp_path: Path) -> None:
         assert REQUESTS <= nights.simulator.books()["accepted"] <= REQUESTS + KILLS * IN_FLIGHT
         assert nights.wrong("n1", crashed=True) == []
         assert nights.nights() == [("sums@n1", "no_baseline")]
+    with nights_in(tmp_path / "calm", right=1.0) as calm:
+        calm.eval("n1")
+    for name in ("sums.n1.items.csv", "sums.n1.junit.xml"):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "calm" / name).read_bytes()
 
 
 def test_a_drop_is_measured_twice_and_stays_out_of_the_pool(tmp_path: Path) -> None:
