@@ -449,7 +449,7 @@ def test_the_items_are_a_table() -> None:
     """Sums of whole scores are whole numbers; what is not known is empty."""
     lines = [
         ItemLine("", "refund-12", "correct", 6, 6, 2.0, 42, 41.0, ("A", "B")),
-        ItemLine("long", "a,b", "brief", 3, 0, None, None, None, ()),
+        ItemLine("long", "a,b", "brief", 3, 0, None, None, None, ("", "", "")),
         ItemLine("long", 'say "a"', "brief", 3, 3, 1.25, 3, 0.1 + 0.2, ("no answer",)),
     ]
     assert csv_rows(lines) == [

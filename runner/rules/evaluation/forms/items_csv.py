@@ -36,7 +36,8 @@ def items_csv(lines: Iterable[ItemLine]) -> Iterator[str]:
     """Yield the lines of the file, line ends included, the headings first."""
     yield csv_text([HEADINGS])
     for line in lines:
-        yield csv_text([[*map(_cell, line[:-1]), "; ".join(line.labels)]])
+        labels = "; ".join(line.labels) if any(line.labels) else ""
+        yield csv_text([[*map(_cell, line[:-1]), labels]])
 
 
 def _cell(value: str | float | None) -> str | int:
