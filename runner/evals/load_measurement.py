@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from runner.db.session import Database
     from runner.evals.night_options import NightOptions
     from runner.intake.load import LoadResult
-    from runner.rules.estimate import Tally
     from runner.rules.evaluation.item import Item
     from runner.rules.evaluation.suite import Suite
     from runner.settings import Settings
@@ -38,7 +37,6 @@ def load_measurement(
     items: Sequence[Item],
     number: int,
     options: RunOptions,
-    tally: Tally | None = None,
 ) -> LoadResult:
     """Load measurement 1 or 2 of a night, once: the same call after a crash finds its run.
 
@@ -62,7 +60,6 @@ def load_measurement(
             occasion=occasion,
             options=options,
             lock=partial(loading_lock, settings),
-            tally=tally,
         )
         with database.write() as connection:
             add_measurement(connection, night.id, number, loaded.run_id)

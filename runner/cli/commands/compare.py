@@ -10,6 +10,7 @@ import click
 from runner.cli import flags
 from runner.cli.session.context import read_settings
 from runner.rules.errors import UsageError
+from runner.rules.evaluation.suite import FALSE_ALARM_NIGHTS
 
 _HELP: Final = """\
 Compare the scores in A with those in B, item by item. Needs no key and no engine.
@@ -43,7 +44,7 @@ _AGAIN_FIX: Final = "give the nights before it as B"
     "--false-alarms",
     metavar="N",
     type=flags.Count(2),
-    default=90,
+    default=FALSE_ALARM_NIGHTS,
     show_default=True,
     help="One false alarm in N unchanged nights, on average.",
 )

@@ -38,7 +38,6 @@ def eval_suite(settings: Settings, lease: EngineLease, file: Path, flags: EvalFl
         _refuse_bad_items(read)
         if not flags.trust_code:
             refuse_untrusted(read.suite)
-
         calls = NightCalls(settings=settings, database=database, lease=lease, flags=flags)
         now_ms = database.now_ms()
         with database.read() as connection:
