@@ -68,6 +68,7 @@ BEFORE_NEXT = {
     "not_sent",
     "refused_for_now",
 }  # outcomes after which a job is sent again by itself
+LONGEST_REASONING = 2  # no request bounds its reasoning: one answer in 100,000 passes twice its learnt bound
 MODEL_REFUSED = ("model-gone", "model-not-allowed")  # codes of jobs that may be held without being sent
 NEVER_LEFT = ("not_sent", "refused_for_now", "withheld")  # outcomes of attempts that bought nothing
 EXTRAS_MAX = 2
@@ -408,7 +409,7 @@ def _unread(facts: Facts) -> Iterator[str]:
         and (entry["request_id"] not in in_flight or facts.is_superseded(facts.known[entry["request_id"]]))
     ]
     billed = sum(entry["ticks"] for entry in unread)
-    if possible < billed and not facts.summary["cost"]["unknown_jobs"]:
+    if possible * LONGEST_REASONING < billed and not facts.summary["cost"]["unknown_jobs"]:
         yield (
             f"L11 {len(unread)} submissions that were never read cost {billed} ticks; the bound is {possible}"
         )

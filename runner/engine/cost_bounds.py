@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from runner.rules import models, money, output_estimate
 from runner.rules.prices import day_of, parse_own_prices
-from runner.rules.uncertain_cost import NO_COST, UncertainCost, combined, learnt_costs
+from runner.rules.uncertain_cost import MARGIN, NO_COST, UncertainCost, combined, learnt_costs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,14 +62,16 @@ def uncertain_cost(
 
     The probable cost is the mean of the model's answers in the run, else an estimate. The bound is the price
     of a long answer, or of the request's maximum; once enough answers of the model came, the dearest of them
-    with a margin, and at least the price of this prompt with the longest answer so far.
+    with a margin, and at least the price of this prompt, none of it cached, with the longest answer so far
+    and the same margin.
     """
     counts = pricing.counts or {}
     costs = learnt_costs(counts, model)
     learnt = costs.possible_ticks if costs else None
     if learnt is not None:
         longest = output_estimate.learnt_output(counts, model, high_share=1.0)
-        own = _price(model, prompt_tokens, longest.high if longest else 0, now_ms, pricing)
+        output_tokens = math.ceil(longest.high * MARGIN) if longest else 0
+        own = _price(model, _most_prompt_tokens(model, prompt_tokens), output_tokens, now_ms, pricing)
         learnt = max(learnt, own or 0)
     return combined(
         likely_ticks(model, prompt_tokens, output_tokens_max, now_ms, pricing),
@@ -119,16 +121,21 @@ def _cap_ticks(
     model: str, prompt_tokens: int, output_tokens_max: int | None, now_ms: int, pricing: PriceBasis
 ) -> int | None:
     learnt = output_estimate.learnt_output(pricing.counts, model, OBSERVED_SHARE) if pricing.counts else None
-    facts = models.facts(model)
-    overhead = 0 if facts and facts.prompt_overhead_tokens else OVERHEAD_TOKENS
     return money.max_ticks(
-        math.ceil(prompt_tokens * PROMPT_MARGIN) + overhead,
+        _most_prompt_tokens(model, prompt_tokens),
         output_estimate.worst_output_tokens(model, output_tokens_max, learnt),
         model,
         day_of(now_ms),
         base_host=pricing.base_host,
         own_prices=pricing.prices,
     )
+
+
+def _most_prompt_tokens(model: str, prompt_tokens: int) -> int:
+    """Return the most tokens that an estimated prompt may be billed for, with hidden ones."""
+    facts = models.facts(model)
+    overhead = 0 if facts and facts.prompt_overhead_tokens else OVERHEAD_TOKENS
+    return math.ceil(prompt_tokens * PROMPT_MARGIN) + overhead
 
 
 def _price(

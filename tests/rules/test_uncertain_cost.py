@@ -79,6 +79,15 @@ def test_a_long_prompt_costs_at_least_its_price() -> None:
     assert cost.possible_ticks >= 150_000 * 12_500
 
 
+def test_cached_prompts_of_others_say_nothing_of_one_that_was_not() -> None:
+    """The hidden 700 tokens of a prompt are nearly always cached: once in a while all are paid in full."""
+    cost = unread(100, each=4_000_000)
+
+    assert cost is not None
+    assert cost.possible_ticks >= (50 + 700) * 12_500 + 125 * 25_000
+    assert cost.probable_ticks == 4_000_000
+
+
 def test_one_very_dear_answer_does_not_lift_the_cap() -> None:
     """The smaller bound holds: another answer's long prompt is not this one's."""
     capped, cost = unread(19), unread(40, dearest=10**12)
