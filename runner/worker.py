@@ -34,7 +34,7 @@ from runner.embedded import bug_report, log_redaction, processes, system_errors
 from runner.engine.loop_thread import LoopThread
 from runner.engine.stages import open_stages
 from runner.engine.watchdog import Watchdog, end_process
-from runner.evals.detached_nights import DetachedNights
+from runner.evals.night.detached_nights import DetachedNights
 from runner.limiter import refused_commits
 from runner.limiter.reaper_turn import ReaperTurn
 from runner.limiter.refused_commits import CommitRefusal

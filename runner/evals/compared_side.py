@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from runner.db.evaluation import facts, nights
 from runner.db.evaluation.items import items_of
-from runner.evals.score_file import read_scores
+from runner.evals.grading.score_file import read_scores
 from runner.rules.errors import UsageError
 from runner.rules.evaluation.night_content import decode_content
 from runner.rules.evaluation.night_facts import Column

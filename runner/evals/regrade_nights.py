@@ -10,9 +10,9 @@ import orjson
 from runner.db import runs
 from runner.db.evaluation import grades, nights
 from runner.db.evaluation.measurements import measurements
-from runner.evals.grade_measurement import grade_run
-from runner.evals.grading import grader_hashes, open_graders
-from runner.evals.stored_night import read_night
+from runner.evals.grading.grade_measurement import grade_run
+from runner.evals.grading.suite_graders import grader_hashes, open_graders
+from runner.evals.night.stored_night import read_night
 from runner.rules.evaluation.graders import takes_scores
 from runner.rules.evaluation.night_content import decode_content, encode_content
 from runner.rules.evaluation.night_gate import POOL_MOST
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from runner.db.evaluation.measurements import MeasurementRow
     from runner.db.evaluation.nights import NightRow
     from runner.db.session import Database
-    from runner.evals.stored_night import StoredNight
+    from runner.evals.night.stored_night import StoredNight
     from runner.rules.evaluation.suite import Suite
 
 

@@ -9,7 +9,7 @@ import pytest
 from night_reports import WEEK
 
 from runner.cli.render.night_lines import night_lines
-from runner.evals.report_files import report_paths
+from runner.evals.night.report_files import report_paths
 from runner.rules.evaluation.forms.night_words import VERDICT_WORDS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "evals.md").read_text(encoding="utf-8")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from runner.evals.compile_night import AnswerId, custom_id, job_lines, parse_custom_id
+from runner.evals.night.compile_night import AnswerId, custom_id, job_lines, parse_custom_id
 from runner.intake.templates import RenderError
 from runner.rules.errors import UserError
 from runner.rules.evaluation.item import Item

@@ -10,8 +10,8 @@ from sqlalchemy import text
 
 from runner import settings as settings_of
 from runner.db.evaluation import measurements, night_runs, nights
-from runner.evals.detached_nights import DetachedNights
-from runner.evals.night_options import NightOptions, read_options
+from runner.evals.night.detached_nights import DetachedNights
+from runner.evals.night.night_options import NightOptions, read_options
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,9 +11,9 @@ from sqlalchemy import text
 
 from runner.db.evaluation.facts import read_facts
 from runner.db.evaluation.measurements import add_measurement, set_graded
-from runner.evals.grade_measurement import grade_run
-from runner.evals.grading import open_graders
-from runner.evals.stored_night import read_night
+from runner.evals.grading.grade_measurement import grade_run
+from runner.evals.grading.suite_graders import open_graders
+from runner.evals.night.stored_night import read_night
 from runner.rules.evaluation.night_facts import Column
 
 if TYPE_CHECKING:

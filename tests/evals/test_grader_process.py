@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from runner.evals.grader_process import GraderLimits, GraderProcess
-from runner.evals.grading import open_graders, resolved_grader
+from runner.evals.grading.grader_process import GraderLimits, GraderProcess
+from runner.evals.grading.suite_graders import open_graders, resolved_grader
 from runner.rules.errors import UsageError
 from runner.rules.evaluation.grade import Answer, Grade
 from runner.rules.evaluation.graders import grader_sha256
@@ -219,7 +219,7 @@ def grade(*_):
 """)
     program = f"""
         from pathlib import Path
-        from runner.evals.grader_process import *
+        from runner.evals.grading.grader_process import *
         from runner.rules.evaluation.suite import GraderSpec
         from runner.rules.evaluation.grade import Answer
         from runner.rules.evaluation.item import Item

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from night_driver import NightDriver, item, suite_of
 
 from runner.db.evaluation import facts, nights
-from runner.evals.item_lines import changed_items, item_lines
+from runner.evals.night.item_lines import changed_items, item_lines
 from runner.rules.evaluation.make_report import night_report
 from runner.rules.evaluation.suite import GateSpec
 

@@ -9,7 +9,7 @@ import pytest
 from night_reports import REPORTS, hostile, regressed
 
 from runner.embedded import user_command
-from runner.evals import night_on_end
+from runner.evals.night import night_on_end
 from runner.rules.json_object import encoded
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from runner.evals.grader_trial import try_graders
-from runner.evals.read_suite import ReadSuite, read_suite
-from runner.evals.suite_file import is_suite_file
+from runner.evals.grading.grader_trial import try_graders
+from runner.evals.suite.read_suite import ReadSuite, read_suite
+from runner.evals.suite.suite_file import is_suite_file
 from runner.rules.errors import UsageError, UserError
 from runner.rules.estimate import Tally, estimate
 

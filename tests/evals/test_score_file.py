@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runner.evals.score_file import read_scores
+from runner.evals.grading.score_file import read_scores
 from runner.tables.table import TableError
 
 if TYPE_CHECKING:

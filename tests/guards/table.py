@@ -220,7 +220,7 @@ GUARDS = (
     Guard(
         name="the first readable answer of an epoch",
         without_it="a job that was sent again is graded by its last answer: drawn until it is right",
-        file="runner/evals/grade_measurement.py",
+        file="runner/evals/grading/grade_measurement.py",
         old="    for number, stored in enumerate(job.results, 1):\n",
         new="    for number, stored in enumerate(reversed(job.results), 1):\n",
         tests="tests/evals/test_grade_measurement.py -k sqlite",
@@ -276,7 +276,7 @@ GUARDS = (
     Guard(
         name="a night is not continued with other content",
         without_it="the answers of two prompts are mixed in one night",
-        file="runner/evals/begin_night.py",
+        file="runner/evals/night/begin_night.py",
         old="            _refuse_other(found, content, suite)\n",
         new="",
         tests="tests/evals/test_whole_nights.py -m 'not soak' -k another_prompt",
@@ -292,7 +292,7 @@ GUARDS = (
     Guard(
         name="code of a suite runs only with --trust-code",
         without_it="a suite from somewhere else runs its code when it is measured",
-        file="runner/evals/grading.py",
+        file="runner/evals/grading/suite_graders.py",
         old="            if runs_code(spec) and not trusts_code:\n",
         new="            if False:\n",
         tests="tests/evals/test_grader_process.py -k trusted",

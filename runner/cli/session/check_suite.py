@@ -9,9 +9,9 @@ from runner.cli.render.check_report import CheckResult
 from runner.cli.render.suite_check import FoundDrop, GraderFacts, NamedFile, SuiteFacts
 from runner.cli.session.check_file import known_outputs
 from runner.engine.cost_bounds import price_basis
-from runner.evals.grader_trial import try_graders
-from runner.evals.read_suite import read_suite
-from runner.evals.suite_detectable import suite_detectable
+from runner.evals.grading.grader_trial import try_graders
+from runner.evals.suite.read_suite import read_suite
+from runner.evals.suite.suite_detectable import suite_detectable
 from runner.rules.errors import UsageError
 from runner.rules.estimate import Tally, estimate
 from runner.rules.row_faults import SHOWN, row_fault_sentences
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from runner.evals.read_suite import ReadSuite
+    from runner.evals.suite.read_suite import ReadSuite
     from runner.intake.job_file import LoadFlags
     from runner.settings import Settings
 

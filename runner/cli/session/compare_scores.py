@@ -13,9 +13,9 @@ from runner.cli.render.night_lines import night_items_lines
 from runner.cli.session.context import existing_database
 from runner.cli.session.print_night import print_lines, print_night
 from runner.db.evaluation import nights
-from runner.evals import night_end
 from runner.evals.compared_side import comparable, read_side
-from runner.evals.item_lines import changed_items
+from runner.evals.night import night_end
+from runner.evals.night.item_lines import changed_items
 from runner.rules.errors import UsageError
 from runner.rules.evaluation.night_gate import POOL_LEAST, Verdict
 from runner.rules.evaluation.scored_night import night_result

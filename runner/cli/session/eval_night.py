@@ -11,11 +11,11 @@ from runner.cli.session.night_calls import STOPS, EvalFlags, NightCalls
 from runner.embedded.gc_pause import gc_paused
 from runner.embedded.loading_lock import occasion_lock
 from runner.engine.cost_bounds import price_basis
-from runner.evals import tonight
-from runner.evals.begin_night import begin_night
-from runner.evals.grading import refuse_untrusted
-from runner.evals.night_options import NightOptions
-from runner.evals.read_suite import read_suite
+from runner.evals.grading.suite_graders import refuse_untrusted
+from runner.evals.night import tonight
+from runner.evals.night.begin_night import begin_night
+from runner.evals.night.night_options import NightOptions
+from runner.evals.suite.read_suite import read_suite
 from runner.rules.counted import count
 from runner.rules.estimate import Tally
 from runner.rules.prices import day_of
@@ -24,7 +24,7 @@ from runner.tables.table import TableError
 
 if TYPE_CHECKING:
     from runner.cli.session.engine_lease import EngineLease
-    from runner.evals.read_suite import ReadSuite
+    from runner.evals.suite.read_suite import ReadSuite
     from runner.settings import Settings
 
 

@@ -22,7 +22,7 @@ def is_suite(file: Path) -> bool:
     """Return whether a file is a suite, by its name or by its keys."""
     if not is_recipe(file):
         return False
-    from runner.evals.suite_file import is_suite_file
+    from runner.evals.suite.suite_file import is_suite_file
 
     return is_suite_file(file)
 

@@ -25,11 +25,11 @@ from runner.db import runs
 from runner.db.evaluation import nights
 from runner.db.evaluation.measurements import measurements
 from runner.db.run_snapshot import Part
-from runner.evals import decide_night, night_end
-from runner.evals.advance_night import NightSteps
 from runner.evals.github import is_github_actions, write_step_summary
-from runner.evals.night_options import read_options
-from runner.evals.stored_night import read_night
+from runner.evals.night import decide_night, night_end
+from runner.evals.night.advance_night import NightSteps
+from runner.evals.night.night_options import read_options
+from runner.evals.night.stored_night import read_night
 from runner.rules.errors import EngineBug, Unreachable, UserError
 from runner.rules.evaluation import workflow_commands
 from runner.rules.evaluation.forms.night_markdown import night_markdown

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from runner.cli.printing import print_escaped, print_json, print_note
 from runner.cli.render.night_regraded import RegradedNights, regraded_line, regraded_night
 from runner.db.evaluation import nights
-from runner.evals import decide_night
-from runner.evals.grading import refuse_untrusted
+from runner.evals.grading.suite_graders import refuse_untrusted
+from runner.evals.night import decide_night
 from runner.evals.regrade_nights import adopt_graders, regrade
-from runner.evals.suite_file import KIND, read_suite_file
+from runner.evals.suite.suite_file import KIND, read_suite_file
 from runner.intake.recipe_file import RecipeFiles
 from runner.rules.errors import UsageError
 from runner.rules.json_object import SCHEMA

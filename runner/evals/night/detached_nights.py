@@ -13,9 +13,9 @@ from sqlalchemy.exc import DBAPIError
 from runner.db import runs
 from runner.db.driver_errors import is_unavailable
 from runner.db.evaluation import night_runs, nights
-from runner.evals import night_end
-from runner.evals.advance_night import NightSteps
-from runner.evals.night_options import read_options
+from runner.evals.night import night_end
+from runner.evals.night.advance_night import NightSteps
+from runner.evals.night.night_options import read_options
 from runner.rules.errors import UserError
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from runner.evals.grader_process import GraderLimits, GraderProcess
-from runner.evals.score_file import read_epoch_scores
+from runner.evals.grading.grader_process import GraderLimits, GraderProcess
+from runner.evals.grading.score_file import read_epoch_scores
 from runner.rules.errors import UsageError
 from runner.rules.evaluation.graders import grader_sha256, make_grader, may_hang, runs_code
 from runner.rules.evaluation.graders.code_grader import CodeGrader

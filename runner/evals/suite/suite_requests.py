@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runner.evals.compile_night import custom_id, job_line, metadata_names
-from runner.evals.item_prompt import ItemPrompt
 from runner.evals.items.read_items import FAULTS_KEPT
+from runner.evals.night.compile_night import custom_id, job_line, metadata_names
+from runner.evals.suite.item_prompt import ItemPrompt
 from runner.intake.templates import RenderError
 from runner.rules.errors import UserError
 from runner.rules.models import DEFAULT

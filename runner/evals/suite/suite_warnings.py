@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runner.evals.compile_night import metadata_names
-from runner.evals.item_prompt import ItemPrompt
+from runner.evals.night.compile_night import metadata_names
+from runner.evals.suite.item_prompt import ItemPrompt
 from runner.rules.counted import count
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from typing import IO, TYPE_CHECKING, Any, Final, cast
 import orjson
 
 from runner.code_process import end_code, module_path, start_code
-from runner.evals.grader_child import ANSWER_FIELDS
-from runner.evals.line_channel import ChannelClosed, LineChannel, NoReply
+from runner.evals.grading.grader_child import ANSWER_FIELDS
+from runner.evals.grading.line_channel import ChannelClosed, LineChannel, NoReply
 from runner.rules.evaluation.grade import Grade, unscored
 from runner.rules.evaluation.graders.code_grader import ITEM_FIELDS
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from runner.rules.evaluation.item import Item
     from runner.rules.evaluation.suite import GraderSpec
 
-_PROGRAM: Final = ("-m", "runner.evals.grader_child")
+_PROGRAM: Final = ("-m", "runner.evals.grading.grader_child")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
-from runner.evals.item_prompt import ItemPrompt
+from runner.evals.suite.item_prompt import ItemPrompt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -17,12 +17,12 @@ from runner.db import runs
 from runner.db.evaluation import nights
 from runner.db.evaluation.measurements import measurements, set_graded
 from runner.db.evaluation.nights import NightState
-from runner.evals import decide_night
-from runner.evals.grade_measurement import grade_run
-from runner.evals.grading import open_graders
-from runner.evals.load_measurement import load_measurement, run_options
+from runner.evals.grading.grade_measurement import grade_run
+from runner.evals.grading.suite_graders import open_graders
+from runner.evals.night import decide_night
+from runner.evals.night.load_measurement import load_measurement, run_options
+from runner.evals.night.stored_night import read_night
 from runner.evals.regrade_nights import only, regrade_pool, without_files
-from runner.evals.stored_night import read_night
 from runner.rules.errors import UsageError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from runner.db.evaluation.measurements import MeasurementRow
     from runner.db.evaluation.nights import NightRow
     from runner.db.session import Database
-    from runner.evals.stored_night import StoredNight
+    from runner.evals.night.stored_night import StoredNight
     from runner.intake.load import LoadResult
     from runner.settings import Settings
 

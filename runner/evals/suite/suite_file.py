@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from runner.evals.suite_faults import suite_faults
+from runner.evals.suite.suite_faults import suite_faults
 from runner.intake.recipe_file import RecipeFiles, read_toml
 from runner.rules.errors import UserError
 from runner.rules.evaluation.suite_table import SuiteFile, read_suite_table

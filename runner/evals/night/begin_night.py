@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import orjson
 
 from runner.db.evaluation import nights
-from runner.evals.grading import grader_hashes
-from runner.evals.night_options import read_options
+from runner.evals.grading.suite_graders import grader_hashes
+from runner.evals.night.night_options import read_options
 from runner.rules.errors import UsageError
 from runner.rules.evaluation.night_content import (
     decode_content,
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from runner.db.evaluation.nights import NightRow
     from runner.db.session import Database
-    from runner.evals.night_options import NightOptions
+    from runner.evals.night.night_options import NightOptions
     from runner.rules.evaluation.item import Item
     from runner.rules.evaluation.night_facts import Content
     from runner.rules.evaluation.suite import Suite

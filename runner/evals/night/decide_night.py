@@ -11,7 +11,7 @@ from runner.db import counters, runs
 from runner.db.evaluation import facts, nights
 from runner.db.evaluation.measurements import measurements
 from runner.db.evaluation.nights import NightState
-from runner.evals.stored_night import StoredNight, read_night
+from runner.evals.night.stored_night import StoredNight, read_night
 from runner.rules.errors import Bug
 from runner.rules.evaluation.make_report import night_report
 from runner.rules.evaluation.verdicts import is_accepted_by_itself, is_valid

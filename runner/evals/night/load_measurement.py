@@ -9,7 +9,7 @@ from runner.db.evaluation.measurements import add_measurement
 from runner.db.runs import RunOptions
 from runner.embedded.loading_lock import loading_lock, occasion_lock
 from runner.embedded.state_folder import StateFolder
-from runner.evals.compile_night import job_lines
+from runner.evals.night.compile_night import job_lines
 from runner.intake.job_file import LoadFlags
 from runner.intake.job_file_input import JobFile
 from runner.intake.load import load
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from runner.db.evaluation.nights import NightRow
     from runner.db.session import Database
-    from runner.evals.night_options import NightOptions
+    from runner.evals.night.night_options import NightOptions
     from runner.intake.load import LoadResult
     from runner.rules.evaluation.item import Item
     from runner.rules.evaluation.suite import Suite

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from runner.evals.grader_trial import misfit_faults
+from runner.evals.grading.grader_trial import misfit_faults
 from runner.evals.items.read_items import FAULTS_KEPT, read_items
-from runner.evals.suite_file import KIND, read_suite_file
-from runner.evals.suite_requests import SuiteRequests
-from runner.evals.suite_warnings import suite_warnings
+from runner.evals.suite.suite_file import KIND, read_suite_file
+from runner.evals.suite.suite_requests import SuiteRequests
+from runner.evals.suite.suite_warnings import suite_warnings
 from runner.intake.recipe_file import ReadFile, RecipeFiles
 from runner.rules.recipe import error_of_faults
 

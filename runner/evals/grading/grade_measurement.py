@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from runner.db.evaluation import first_answers, grades
 from runner.db.evaluation.grades import AnswerRow, GradeRow
 from runner.db.job_ids import JOBS_MAX, job_id
-from runner.evals.compile_night import parse_custom_id
+from runner.evals.night.compile_night import parse_custom_id
 from runner.rules.evaluation.read_answer import read_answer
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from runner.db.evaluation.first_answers import JobResults, StoredResult
     from runner.db.session import Database
-    from runner.evals.grading import GradeBatch
+    from runner.evals.grading.suite_graders import GradeBatch
     from runner.rules.evaluation.grade import Grade
     from runner.rules.evaluation.item import Item
     from runner.rules.evaluation.read_answer import ReadAnswer

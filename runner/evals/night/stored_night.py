@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from runner.db.evaluation.graders import grader_ids
 from runner.db.evaluation.items import items_of
-from runner.evals.grade_measurement import GradedNight, StoredItem
-from runner.evals.night_options import read_options
+from runner.evals.grading.grade_measurement import GradedNight, StoredItem
+from runner.evals.night.night_options import read_options
 from runner.rules.evaluation.suite_json import decode_suite
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from runner.db.evaluation.nights import NightRow
-    from runner.evals.night_options import NightOptions
+    from runner.evals.night.night_options import NightOptions
     from runner.rules.evaluation.item import Item
     from runner.rules.evaluation.suite import Suite
 

@@ -10,10 +10,10 @@ from typing import IO, TYPE_CHECKING, Any
 import msgspec
 
 from runner.db.evaluation import nights
-from runner.evals import night_on_end
-from runner.evals.item_lines import item_lines
-from runner.evals.night_options import read_options
-from runner.evals.report_files import check_report_places, report_paths, write_report_files
+from runner.evals.night import night_on_end
+from runner.evals.night.item_lines import item_lines
+from runner.evals.night.night_options import read_options
+from runner.evals.night.report_files import check_report_places, report_paths, write_report_files
 from runner.rules.errors import Bug
 from runner.rules.evaluation.night_report import NightReport
 from runner.rules.evaluation.suite_json import decode_suite
@@ -21,7 +21,7 @@ from runner.rules.evaluation.suite_json import decode_suite
 if TYPE_CHECKING:
     from runner.db.evaluation.nights import NightRow
     from runner.db.session import Database
-    from runner.evals.report_files import ReportPaths
+    from runner.evals.night.report_files import ReportPaths
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,1 @@
+"""The steps of a night: begin, load, advance, decide, and what follows its verdict."""

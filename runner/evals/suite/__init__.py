@@ -1,0 +1,1 @@
+"""Suites and their items: read, checked, and turned to requests."""
