@@ -88,14 +88,14 @@ def test_a_template_changes_the_last_message_of_the_user_alone() -> None:
     """Earlier messages and images stay; where the user says nothing a message is added."""
     before = {"role": "user", "content": "Hello"}
     answer = {"role": "assistant", "content": "Hi"}
-    talk = replace(item(), messages=[before, answer, {"role": "user", "content": "1 + 1?"}])
+    talk = item()._replace(messages=[before, answer, {"role": "user", "content": "1 + 1?"}])
     (job,) = jobs(replace(SUITE, subjects=(replace(PLAIN, user="<{{ input }}>"),)), talk)
     assert job["messages"] == [before, answer, {"role": "user", "content": "<1 + 1?>"}]
 
     with_image = item(content=[{"type": "text", "text": "What?"}, IMAGE])
     assert prompt_of("<{{ input }}>", with_image) == [{"type": "text", "text": "<What?>"}, IMAGE]
 
-    system = replace(item(), messages=[{"role": "system", "content": "s"}])
+    system = item()._replace(messages=[{"role": "system", "content": "s"}])
     assert prompt_of("Go on.{{ input }}", system) == "Go on."
 
 

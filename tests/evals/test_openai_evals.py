@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import orjson
 import pytest
 
+from runner.embedded.gc_pause import gc_paused
 from runner.evals.items.read_items import read_items
 from runner.rules.evaluation.suite_items import ItemForm, SuiteItems
 
@@ -48,7 +49,8 @@ def test_all_samples_of_openai_evals_are_read(tmp_path: Path, capsys: pytest.Cap
         path = tmp_path / "items.jsonl"
         path.write_bytes(content)
         began = time.process_time()
-        found = read_items(SuiteItems(file=path.name), tmp_path)
+        with gc_paused():  # as the commands do
+            found = read_items(SuiteItems(file=path.name), tmp_path)
         spent_s += time.process_time() - began
         assert found.form is ItemForm.OPENAI_EVALS
         assert len({item.id for item in found.items}) == len(found.items) == found.rows - found.fault_count

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from runner.cli.render.check_report import CheckResult
 from runner.cli.render.suite_check import FoundDrop, GraderFacts, NamedFile, SuiteFacts
 from runner.cli.session.check_file import known_outputs
+from runner.embedded.gc_pause import gc_paused
 from runner.engine.cost_bounds import price_basis
 from runner.evals.grading.grader_trial import try_graders
 from runner.evals.suite.read_suite import read_suite
@@ -41,7 +42,8 @@ def check_suite(
     _refuse_flags(flags)
     pricing = price_basis(settings.base_url, settings.prices)
     tally = Tally(datetime.now(UTC).date(), pricing.prices)
-    read = read_suite(file, tally, tpm=flags.tpm)
+    with gc_paused():  # many items at once, none of them garbage
+        read = read_suite(file, tally, tpm=flags.tpm)
     found = read.read_items
     known, source = known_outputs(tally, found.read_files[-1].sha256, settings, found.path, expected_output)
     warnings_total = read.request_warning_count + len(read.warnings)

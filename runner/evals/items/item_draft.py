@@ -18,11 +18,11 @@ ID_CHARACTERS_MAX: Final = 400  # a job's id has 512: the variant and the epoch 
 
 
 class ItemDraft(NamedTuple):
-    """What a row says of an item. `id` is None where the row has none; else see `Item`."""
+    """What a row says of an item: the fields of an `Item`, but `id` is None where the row has none."""
 
+    id: str | None
     messages: Sequence[Mapping[str, Any]]
     target: JsonValue = None
-    id: str | None = None
     choices: tuple[str, ...] = ()
     body: Mapping[str, Any] = {}
     cluster: str | None = None
@@ -77,7 +77,10 @@ def checked_messages(messages: Any, field: str | None = None) -> list[dict[str, 
     if (problem := message_list_problem(messages)) is not None:
         raise bad_row_of(problem, field)
     checked: list[dict[str, Any]] = messages
-    if all(map(_is_plain, checked)):
+    for message in checked:
+        if not _is_plain(message):
+            break
+    else:
         return checked
     problems: list[Problem] = []
     check_messages(checked, problems)
@@ -114,6 +117,8 @@ def with_system(
 def target_of(value: Any, field: str) -> JsonValue:
     """Return what is right: a text, a list of texts, or an object; numbers become texts. Raises BadRow."""
     if value is None or isinstance(value, dict):
+        return value
+    if type(value) is str and value.strip():
         return value
     texts = _texts_of(value if isinstance(value, list) else [value])
     if texts is None:

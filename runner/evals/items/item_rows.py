@@ -80,14 +80,12 @@ class ItemRows:
             if isinstance(item, Diagnostic):
                 yield _line_fault(item, self.path)
                 continue
-            for line, members in _parsed(item):
-                if isinstance(members, Problem):
-                    if is_first:
-                        _refuse_other(line.raw, reader, self.path)
-                    yield _line_fault(members.at_line(line.number), self.path)
-                else:
-                    yield ItemRow(Place(line.number, None), members)
-                is_first = False
+            members = parse_object(item.raw)
+            if isinstance(members, Problem):
+                yield from _read_again(item, self.path, reader if is_first else None)
+            else:
+                yield ItemRow(Place(item.number, None), members)
+            is_first = False
         self.sha256, self.byte_count = reader.sha256, reader.byte_count
 
     def _of_array(self) -> Iterator[ItemRow | TableFault]:
@@ -122,14 +120,20 @@ class ItemRows:
         self.sha256, self.byte_count = table.sha256, table.byte_count
 
 
-def _parsed(line: Line) -> Iterator[tuple[Line, dict[str, Any] | Problem]]:
-    """Yield the object of a line; those of several lines where a file of an old Mac ends them with CR."""
-    members = parse_object(line.raw)
-    if isinstance(members, Problem) and b"\r" in line.raw:
-        pieces = [Line(number, raw) for number, raw in enumerate(line.raw.split(b"\r"), line.number)]
-        yield from ((piece, parse_object(piece.raw)) for piece in pieces if piece.raw.strip())
-    else:
-        yield line, members
+def _read_again(line: Line, path: Path, beginning: LineReader | None) -> Iterator[ItemRow | TableFault]:
+    """Yield what a line is that is no object: many lines in a file of an old Mac, which ends them with CR.
+
+    `beginning`: the reader if this is the first line, which may show that the file is another one.
+    """
+    pieces = [Line(number, raw) for number, raw in enumerate(line.raw.split(b"\r"), line.number)]
+    for piece in [piece for piece in pieces if piece.raw.strip()]:
+        members = parse_object(piece.raw)
+        if not isinstance(members, Problem):
+            yield ItemRow(Place(piece.number, None), members)
+            continue
+        if beginning is not None and piece.number == line.number:
+            _refuse_other(piece.raw, beginning, path)
+        yield _line_fault(members.at_line(piece.number), path)
 
 
 def _members(table: Table, cells: tuple[Any, ...]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from runner.evals.items.item_draft import (
     BadRow,
@@ -14,23 +14,28 @@ from runner.evals.items.item_draft import (
     value_at,
 )
 from runner.evals.items.other_fields import choices_in, metadata_in, value_in
+from runner.rules.evaluation.suite_items import FieldMap
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from runner.rules.evaluation.suite_items import FieldMap
+_OWN: Final = ("input", "ideal")
+_NOTHING_NAMED: Final = FieldMap()
 
 
 def openai_item(row: Mapping[str, Any], fields: FieldMap) -> ItemDraft:
     """Return the item of a sample; what else it has is metadata. Raises BadRow."""
     question, ideal = fields.input or "input", fields.target or "ideal"
-    target = target_of(value_in(row, ideal), ideal)
+    target = target_of(value_at(row, ideal), ideal)
     if target is None:
         raise BadRow("missing-target", f"the row has no {ideal}", "write what is right", ideal)
+    messages = input_messages(value_at(row, question), question)
+    if len(row) == len(_OWN) and fields == _NOTHING_NAMED:  # most rows: two fields, and that is all
+        return ItemDraft(None, messages, target)
     return ItemDraft(
-        messages=input_messages(value_at(row, question), question),
-        target=target,
         id=id_of(value_in(row, fields.id), fields.id or ""),
+        messages=messages,
+        target=target,
         choices=choices_in(row, fields.choices),
         cluster=cluster_of(value_in(row, fields.cluster), fields.cluster or ""),
         metadata=metadata_in(row, fields, used={question, ideal}),

@@ -169,7 +169,8 @@ class Collected:
         """Return what was collected, with an id for each item. Raises TableError where there is no row."""
         if not self.rows:
             raise TableError(f"{self._path} has no items", fix="give it at least one row")
-        found = [_item(*pair) for pair in zip(ids_of(self._drafts), self._drafts, strict=True)]
+        ids = ids_of(self._drafts)
+        found = [Item(given, *draft[1:]) for given, draft in zip(ids, self._drafts, strict=True)]
         return ReadItems(
             form=form,
             path=self._path,
@@ -182,18 +183,6 @@ class Collected:
             sha256=items_sha256(found),
             byte_count=byte_count,
         )
-
-
-def _item(item_id: str, draft: ItemDraft) -> Item:
-    return Item(
-        id=item_id,
-        messages=draft.messages,
-        target=draft.target,
-        choices=draft.choices,
-        body=draft.body,
-        cluster=draft.cluster,
-        metadata=draft.metadata,
-    )
 
 
 class _NamedFields:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -11,8 +10,7 @@ if TYPE_CHECKING:
     from runner.rules.evaluation.item import Item
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(NamedTuple):
     """The first readable answer of an item in one epoch.
 
     `text` is what the model said ("" for a refusal or an empty answer; lone surrogates are U+FFFD), `flaw`
@@ -26,7 +24,7 @@ class Answer:
     cost_ticks: int | None = None
     latency_ms: int | None = None
     epoch: int = 1
-    body: Mapping[str, Any] = field(default_factory=dict)
+    body: Mapping[str, Any] = {}
 
 
 class Grade(NamedTuple):

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
 JsonValue = None | bool | int | float | str | Sequence[Any] | Mapping[str, Any]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Item:
+class Item(NamedTuple):
     """One question. `id` is unique in its suite.
 
     `messages` are those of the item alone, as the API takes them (a role, and a text or parts); the subject
@@ -29,11 +26,11 @@ class Item:
     messages: Sequence[Mapping[str, Any]]
     target: JsonValue = None
     choices: tuple[str, ...] = ()
-    body: Mapping[str, Any] = field(default_factory=dict)
+    body: Mapping[str, Any] = {}
     cluster: str | None = None
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = {}
 
-    @cached_property
+    @property
     def sha256(self) -> str:
         """Return the hash of what is asked and what is right: only items with equal hashes are compared."""
         content = [self.messages, self.target, self.choices, self.body]
