@@ -7,7 +7,7 @@ import socket
 import struct
 from typing import TYPE_CHECKING
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,8 +40,7 @@ async def _send_part(
     http: web.BaseRequest, status: int, headers: Mapping[str, str], part: bytes, *, announced: int
 ) -> web.StreamResponse:
     """Send a head that announces more bytes than follow."""
-    response = web.StreamResponse(status=status, headers=headers)
-    response.content_length = announced
+    response = web.StreamResponse(status=status, headers={**headers, hdrs.CONTENT_LENGTH: str(announced)})
     await response.prepare(http)
     await response.write(part)
     response.force_close()  # not before the head is sent: it would say so
