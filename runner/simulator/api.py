@@ -29,7 +29,7 @@ CHAT = "/v1/chat/completions"
 DEFERRED = "/v1/chat/deferred-completion/"
 TOKENIZE = "/v1/tokenize-text"
 SWITCH = "/_switch"
-BOOKS = "/_books"  # served by the aiohttp server, in chunks: it may be large
+BOOKS = "/_books"  # answered by the HTTP handler, in chunks: they may be large
 REFUSING_ERRORS = (Refusal, RecursionError, orjson.JSONEncodeError)  # the last two: bodies nested too deeply
 KEY_CARDS = {"/v1/api-key": lookups.key_card, "/v1/me": lookups.own_card}
 

@@ -1,4 +1,4 @@
-"""The simulator's TCP server: connections start on the fast path and may fall back to aiohttp."""
+"""The simulator's server: aiohttp's, on a TCP port, for all connections."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from runner.simulator.aiohttp_server import make_aiohttp_server
+from aiohttp import web
+
 from runner.simulator.api import Api
-from runner.simulator.connection import Connection
+from runner.simulator.http_handler import HttpHandler
 from runner.simulator.server_state import ServerState
 
 if TYPE_CHECKING:
@@ -18,16 +19,16 @@ if TYPE_CHECKING:
     from runner.simulator.options import Options
 
 BACKLOG = 1024
-AIOHTTP_SHUTDOWN_S = 0.01  # to wait for open requests when it closes; aiohttp waits for ever with 0
+SHUTDOWN_S = 0.01  # for replies that a client does not read; aiohttp waits for ever with 0
 
 
 class SimulatorServer:
-    """A simulator on a TCP port."""
+    """A simulator on a TCP port. Made in a running event loop."""
 
     def __init__(self, api: Api, options: Options) -> None:
         self._state = ServerState(api, hang_s=options.hang_s)
-        self._aiohttp = make_aiohttp_server(self._state)
-        self._connections: set[Connection] = set()
+        self._handler = HttpHandler(self._state)
+        self._http = web.Server(self._handler)
         self._listener: asyncio.Server | None = None
         self.host, self.port = options.host, options.port
 
@@ -39,24 +40,19 @@ class SimulatorServer:
     async def listen(self) -> None:
         """Bind the port. Raise OSError if it is taken."""
         loop = asyncio.get_running_loop()
-        self._listener = await loop.create_server(
-            self._make_connection, self.host, self.port, backlog=BACKLOG
-        )
+        self._listener = await loop.create_server(self._http, self.host, self.port, backlog=BACKLOG)
         self.port = self._listener.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
         """Close the port and all connections; replies under way are cancelled."""
         if self._listener is not None:
             self._listener.close()
-        await asyncio.gather(*[connection.close() for connection in self._connections])
-        await self._aiohttp.shutdown(AIOHTTP_SHUTDOWN_S)
+        await self._handler.cancel()
+        await self._http.shutdown(SHUTDOWN_S)
 
     def books_json(self, *, jobs: bool) -> Iterator[bytes]:
         """Yield the books as JSON in chunks."""
         return self._state.books_json(jobs=jobs)
-
-    def _make_connection(self) -> Connection:
-        return Connection(self._state, self._connections, self._aiohttp)
 
 
 async def serve(options: Options, clock: Clock = time.monotonic) -> SimulatorServer:

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from runner.simulator.api import Api
 
 JOBS_PER_CHUNK = 500
-READ_BUFFER_BYTES = 64 * 1024
 
 
 class ServerState:
@@ -23,9 +22,6 @@ class ServerState:
     def __init__(self, api: Api, *, hang_s: float) -> None:
         self.handle = api.handle
         self.hang_s = hang_s
-        # One read buffer for all connections: each copies its bytes out before the next read. asyncio's
-        # default allocates 256 kB per read, and freeing that costs more than parsing a request.
-        self.read_buffer = memoryview(bytearray(READ_BUFFER_BYTES))
         self._chat = api.chat
         self._ids, self._served = Ids(), 0
 

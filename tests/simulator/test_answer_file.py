@@ -271,8 +271,8 @@ def test_an_answer_is_given_as_it_is_to_a_schema(tmp_path: Path) -> None:
         assert simulator.books()["faults"] == {}
 
 
-def test_requests_off_the_fast_path_are_answered_the_same(answers: AnswerFile) -> None:
-    """A body in chunks goes to aiohttp: same file, same draws."""
+def test_requests_in_chunks_are_answered_the_same(answers: AnswerFile) -> None:
+    """Same file, same draws."""
     body = {"model": "grok-4", "messages": [{"role": "user", "content": SUM["text"]}]}
     raw = json.dumps(body).encode()
     drawn = []

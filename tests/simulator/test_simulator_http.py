@@ -1,4 +1,4 @@
-"""Fast path: simple requests are answered from their bytes, all others by aiohttp, with the same replies."""
+"""HTTP as a client sees it: whole and chunked bodies, pieces, rows, broken deliveries, closing."""
 
 from __future__ import annotations
 
@@ -11,14 +11,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from aiohttp.base_protocol import BaseProtocol
-from aiohttp.http_exceptions import HttpProcessingError
-from aiohttp.http_parser import HttpRequestParser
-from hypothesis import example, given
-from hypothesis import strategies as st
 from simulator_thread import CHAT, TIMEOUT_S, SimulatorThread
 
-from runner.simulator.fast_path import SIMPLE_BODY_BYTES_MAX, parse_simple
+from runner.simulator.broken_replies import BYTES_MISSING
+from runner.simulator.http_handler import BODY_BYTES_MAX
+from runner.simulator.options import Options
+from runner.simulator.server import serve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,19 +58,26 @@ def replies(client: socket.socket, count: int) -> list[tuple[bytes, bytes]]:
     return found
 
 
+def rest(client: socket.socket) -> tuple[bytes, bytes]:
+    """Read until the connection closes. Return (head, body) of a reply, without date and request id."""
+    with client.makefile("rb") as stream:
+        head, _, body = stream.read().partition(b"\r\n\r\n")
+    return CHANGING.sub(rb"\1", head + b"\r\n"), body
+
+
 @pytest.mark.parametrize("switches", [{}, {"down": True}, {"rpm": 1}, {"headers": "with-reset"}])
-def test_fast_path_and_aiohttp_reply_the_same(switches: dict[str, object]) -> None:
+def test_a_body_in_chunks_gets_the_same_reply(switches: dict[str, object]) -> None:
     """Same status line, headers, their order and body; only ids differ."""
     with (
         SimulatorThread(rpm=100, rps="none", retry_after=2.0) as simulator,
-        connected(simulator) as fast,
+        connected(simulator) as whole,
         connected(simulator) as other,
     ):
         simulator.submit(key="xai-a")
         simulator.switch(**switches)
-        for client, raw in ((fast, post()), (other, chunked())):
+        for client, raw in ((whole, post()), (other, chunked())):
             client.sendall(raw)
-        (head, body), (other_head, other_body) = replies(fast, 1)[0], replies(other, 1)[0]
+        (head, body), (other_head, other_body) = replies(whole, 1)[0], replies(other, 1)[0]
         assert head == other_head
         assert re.sub(rb"[0-9a-f]{12}", b"", body) == re.sub(rb"[0-9a-f]{12}", b"", other_body)
 
@@ -89,22 +94,28 @@ def test_a_request_may_come_in_pieces(at: int) -> None:
         assert simulator.books()["accepted"] == 2
 
 
-@pytest.mark.parametrize(
-    "size",
-    [SIMPLE_BODY_BYTES_MAX - 1000, SIMPLE_BODY_BYTES_MAX + 1, 3 * SIMPLE_BODY_BYTES_MAX],
-    ids=["buffered", "over", "long"],
-)
+@pytest.mark.parametrize("size", [100_000, 2**20 + 1, 4 * 2**20], ids=["short", "over", "long"])
 def test_long_bodies_are_whole(size: int) -> None:
-    """Small ones are buffered, larger ones read by aiohttp; the next request is served, too."""
+    """Also beyond 1 MiB, where aiohttp's own limit stands; the next request is served, too."""
     with SimulatorThread() as simulator, connected(simulator) as client:
-        client.sendall(post(BODY.replace(b'"x"', b'"%b"' % (b"x" * size))) + MODELS)
-        assert [head[:15] for head, _ in replies(client, 2)] == [b"HTTP/1.1 200 OK"] * 2
-        assert simulator.books()["tokens"]["prompt"] > size // 4
+        client.sendall(post(BODY[:-1] + b" " * size + b"}") + MODELS)
+        submitted, models = replies(client, 2)
+        assert b'"request_id"' in submitted[1]
+        assert b'"list"' in models[1]
+
+
+def test_a_body_that_is_too_large_is_refused() -> None:
+    """With a 413 in the form of the API, and nothing is accepted."""
+    with SimulatorThread() as simulator:
+        reply = simulator.call("POST", CHAT, bytes(BODY_BYTES_MAX + 1))
+        assert (reply.status, reply.json["code"]) == (413, "invalid-argument")
+        assert simulator.call("POST", CHAT, bytes(BODY_BYTES_MAX)).status == 400
+        assert simulator.books()["accepted"] == 0
 
 
 @pytest.mark.parametrize("middle", [post(), chunked(), post(more=b"Expect: 100-continue\r\n")])
 def test_requests_in_a_row_are_answered_in_order(middle: bytes) -> None:
-    """Three requests sent at once: a slow one, one for either server, a simple one."""
+    """Three requests sent at once: a slow one, one whose body comes in one of three ways, a quick one."""
     with SimulatorThread(median_s=0.2, sigma=0.0) as simulator, connected(simulator) as client:
         client.sendall(post(DIRECT) + middle + MODELS)
         first, second, third = replies(client, 3)
@@ -115,7 +126,7 @@ def test_requests_in_a_row_are_answered_in_order(middle: bytes) -> None:
 
 
 def test_a_client_that_reads_late_gets_all_replies() -> None:
-    """Many requests are sent before the first reply is read; the last one is for aiohttp."""
+    """Many requests are sent before the first reply is read."""
     many = 3000
     with SimulatorThread() as simulator, connected(simulator) as client:
         sending = threading.Thread(target=client.sendall, args=(MODELS * many + chunked(),))
@@ -128,7 +139,7 @@ def test_a_client_that_reads_late_gets_all_replies() -> None:
         assert simulator.books()["accepted"] == 1
 
 
-def test_a_connection_handed_to_aiohttp_stays_usable() -> None:
+def test_a_connection_stays_usable() -> None:
     """Keep-alive works, and the connection closes when the client asks for it."""
     with SimulatorThread() as simulator, connected(simulator) as client:
         for raw in (post(), chunked(), post(), MODELS, post(more=b"Connection: close\r\n")):
@@ -148,6 +159,19 @@ def test_a_client_that_disconnects_has_fetched() -> None:
             assert time.monotonic() < until
 
 
+@pytest.mark.parametrize("raw", [post()[:-1], chunked()[:-5]], ids=["whole", "chunked"])
+def test_a_client_that_leaves_within_its_body_is_no_error(
+    raw: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing is accepted, and nothing is logged: killed clients are what the simulator is for."""
+    with SimulatorThread() as simulator:
+        with connected(simulator) as client:
+            client.sendall(raw)
+            assert simulator.books()["accepted"] == 0  # the request is being read now
+        assert simulator.books()["accepted"] == 0
+    assert caplog.records == []
+
+
 def test_closing_cancels_what_is_under_way() -> None:
     """Closing waits for no slow reply, of eleven days here, and for no incomplete request."""
     until = time.monotonic() + TIMEOUT_S
@@ -162,70 +186,47 @@ def test_closing_cancels_what_is_under_way() -> None:
             assert time.monotonic() < until
 
 
+def test_closing_cancels_what_a_client_has_left() -> None:
+    """No request outlives the server, though its connection is gone already."""
+
+    async def story() -> None:
+        server = await serve(Options(median_s=0.0, faults={"hang": 1.0}, hang_s=1e6, keep_retired=True))
+        _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(post())
+        while b'"hang":1' not in b"".join(server.books_json(jobs=False)):  # noqa: ASYNC110 - it has no event
+            await asyncio.sleep(0)
+        writer.close()
+        await writer.wait_closed()
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(MODELS)
+        await reader.readline()  # the server has read the end of the first connection before it
+        writer.close()
+        await server.close()
+        await asyncio.sleep(0)  # tasks that are done leave the list
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(("kind", "missing"), [("cut", 0), ("wrong_length", BYTES_MISSING)])
+def test_a_short_body_has_the_head_of_a_whole_one(kind: str, missing: int) -> None:
+    """Status and headers do not tell that the connection will close; only the length may be wrong."""
+    found = []
+    for faults in ({}, {kind: 1.0}):
+        with SimulatorThread(faults=faults) as simulator, connected(simulator) as client:
+            request_id = simulator.submit_id(key="xai-a").encode()
+            client.sendall(b"GET /v1/chat/deferred-completion/%b HTTP/1.1\r\n%b\r\n" % (request_id, USUAL))
+            found.append(rest(client) if faults else replies(client, 1)[0])
+    (head, body), (broken_head, broken_body) = found
+    whole, announced = [b"Content-Length: %d\r\n" % size for size in (len(body), len(body) + missing)]
+    assert broken_head == head.replace(whole, announced)
+    assert len(broken_body) == (len(body) if missing else len(body) // 2)
+
+
 def test_bytes_that_are_not_http_get_a_400() -> None:
-    """The reply is aiohttp's own 400."""
+    """The reply is aiohttp's own 400, and the simulator serves on."""
     with SimulatorThread() as simulator:
         for raw in (b"\x16\x03\x01\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n", post(more=b"Content-Length: 1\r\n")):
             with connected(simulator) as client:
                 client.sendall(raw)
                 assert b" 400 Bad Request" in replies(client, 1)[0][0]
-
-
-LINES = [
-    *[b"Host: x\r\n", b"Authorization: Bearer xai-a\r\n", b"content-length: 5\r\n", b"Content-Length: 0\r\n"],
-    *[
-        b"Content-Length: +5\r\n",
-        b"Content-Length: 5, 5\r\n",
-        b"Content-Length: 5 \r\n",
-        b"Content-Length:\r\n",
-    ],
-    *[b"Transfer-Encoding: chunked\r\n", b"Transfer-Encoding: gzip\r\n", b"Connection: close\r\n"],
-    *[
-        b"Connection: keep-alive\r\n",
-        b"Connection: upgrade\r\nUpgrade: websocket\r\n",
-        b"Expect: 100-continue\r\n",
-    ],
-    *[
-        b"Content-Encoding: gzip\r\n",
-        b"X: \xff\r\n",
-        b"X: a\n",
-        b"X: a\r",
-        b" folded\r\n",
-        b"X : a\r\n",
-        b"X: \0\r\n",
-    ],
-    *[b"\n", b"\r\n", b"X:\r\n", b":\r\n", b"GET / HTTP/1.1\r\n"],
-]
-FIRST = [
-    *[b"POST /v1/models HTTP/1.1\r\n", b"GET /v1/models HTTP/1.1\r\n", b"GET /v1/models HTTP/1.0\r\n"],
-    *[b"PUT / HTTP/1.1\r\n", b"GET /a?b HTTP/1.1\r\n", b"GET  / HTTP/1.1\r\n", b"GET / HTTP/1.1\n"],
-]
-
-
-@given(st.sampled_from(FIRST), st.lists(st.sampled_from(LINES), max_size=6), st.binary(max_size=8))
-@example(FIRST[0], [LINES[0], LINES[2]], b"12345")
-@example(FIRST[1], [LINES[0]], b"")
-def test_a_simple_request_is_parsed_as_by_aiohttp(first: bytes, lines: list[bytes], rest: bytes) -> None:
-    """The fast path returns the same request as aiohttp, or None, for any header lines."""
-
-    async def compare() -> None:
-        data = first + b"".join(lines) + b"\r\n" + rest
-        parsed = parse_simple(data)
-        if parsed is None:
-            return
-        request, end = parsed
-        loop = asyncio.get_running_loop()
-        parser = HttpRequestParser(BaseProtocol(loop), loop, 2**16)
-        try:
-            ((message, payload),), upgraded, _ = parser.feed_data(data[:end])
-        except HttpProcessingError:
-            pytest.fail("aiohttp refuses it")
-        assert (message.method, message.path) == (request.method, request.path)
-        assert message.headers == request.headers
-        assert [message.should_close, message.chunked, message.upgrade, upgraded] == [False] * 4
-        assert message.compression is None
-        assert payload.is_eof() == (end <= len(data))
-        if end <= len(data):
-            assert await payload.read() == request.body
-
-    asyncio.run(compare())
