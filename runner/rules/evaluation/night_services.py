@@ -116,7 +116,9 @@ def _graders_changed(
             text = f'the grader "{name}" is gone'
         else:
             what = "is new" if name not in before else "has changed"
-            so = "earlier answers are graded by it too" if name in compared else "no earlier score is compared"
+            so = (
+                "earlier answers are graded by it too" if name in compared else "no earlier score is compared"
+            )
             text = f'the grader "{name}" {what}: {so}'
         yield ChangeReport(what="graders", text=text)
 
