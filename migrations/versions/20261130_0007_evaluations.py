@@ -184,7 +184,7 @@ def downgrade() -> None:
         raise CommandError(
             f"nights of evaluations in the database: {nights}; schema 0006 has no place for their scores, and"
             " nothing was changed. Go back to a copy of the database that was made before, or, to lose them,"
-            " DELETE FROM eval_nights first"
+            " empty the table eval_nights first"
         )
     for table in reversed(_TABLES):
         op.drop_table(table)

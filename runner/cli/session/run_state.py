@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from runner.settings import Settings
 
 
-class RunRemoved(UsageError):
+class RunRemoved(UsageError):  # noqa: N818 - named as users read it
     """A run was removed by another command while this one looked at it."""
 
     def __init__(self, run_id: int) -> None:
