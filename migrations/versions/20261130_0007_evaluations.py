@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
+from alembic.util import CommandError
 
 revision = "0007"
 down_revision = "0006"
@@ -177,6 +178,13 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop them, with all scores."""
+    """Drop them; refused while there are nights, as their scores are nowhere else."""
+    nights = op.get_bind().execute(sa.text("SELECT COUNT(*) FROM eval_nights")).scalar_one()
+    if nights:
+        raise CommandError(
+            f"nights of evaluations in the database: {nights}; schema 0006 has no place for their scores, and"
+            " nothing was changed. Go back to a copy of the database that was made before, or, to lose them,"
+            " empty the table eval_nights first"
+        )
     for table in reversed(_TABLES):
         op.drop_table(table)

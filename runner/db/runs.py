@@ -103,6 +103,12 @@ def find(connection: Connection, run_id: int) -> RunRow | None:
     return _run(row) if row else None
 
 
+def find_whole(connection: Connection, run_id: int) -> RunRow | None:
+    """Return a run by its id; None where it is not there, or a removal of it has begun."""
+    found = find(connection, run_id)
+    return None if found is None or found.state is RunState.REMOVING else found
+
+
 def lock(connection: Connection, run_id: int) -> None:
     """Lock a run's row until the transaction ends.
 
@@ -382,7 +388,7 @@ def finish_if_done(connection: Connection, run_id: int, now_ms: int) -> bool:
 
 def _done(connection: Connection, run_id: int) -> RunRow | None:
     """Return a run at work of which no job is open any more; None otherwise."""
-    run = find(connection, run_id)
+    run = find_whole(connection, run_id)
     if run is None or run.is_over or run.state in (RunState.LOADING, RunState.READY):
         return None
     return run if is_done(connection, run) else None

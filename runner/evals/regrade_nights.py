@@ -100,7 +100,7 @@ def _regrade_night(
             }
             if not lacking or not one.is_graded:
                 continue
-            if runs.find(connection, one.run_id) is None:
+            if runs.find_whole(connection, one.run_id) is None:
                 has_answers = False
             else:
                 _regrade(database, night, one, only(suite, lacking), lacking, folder, trusts_code)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from alembic import command
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from schema_facts import differences
 
 from runner.db import leases, migrate, results, runs
@@ -26,11 +27,11 @@ if TYPE_CHECKING:
 HEAD = migrate.HEAD  # before a test changes it
 
 
-def downgrade(database: Database) -> None:
+def downgrade(database: Database, to: str = "base") -> None:
     config = migrate._config()
     with database.write() as connection:
         config.attributes["connection"] = connection
-        command.downgrade(config, "base")
+        command.downgrade(config, to)
 
 
 def test_head_is_that_of_alembic() -> None:
@@ -57,6 +58,27 @@ def test_up_down_and_up_again_ends_the_same(empty_database: Database) -> None:
     migrate.upgrade(empty_database, None)
 
     assert differences(empty_database) == []
+
+
+def test_nights_are_not_dropped_by_a_downgrade(empty_database: Database) -> None:
+    """It is refused and changes nothing; without nights it goes on."""
+    migrate.upgrade(empty_database, None)
+    with empty_database.write() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO eval_nights (id, suite_id, occasion, repetition, name, state, created_at_ms,"
+            " is_valid, is_accepted, variants, options, content, spec)"
+            " VALUES (1, 1, 'n1', 0, 'sums@n1', 'ended', 0, 1, 1, '[]', '', '', '')"
+        )
+
+    with pytest.raises(CommandError, match="nights of evaluations in the database: 1;"):
+        downgrade(empty_database, "0006")
+
+    assert migrate.revision(empty_database) == migrate.HEAD
+    assert differences(empty_database) == []
+    with empty_database.write() as connection:
+        assert connection.exec_driver_sql("DELETE FROM eval_nights").rowcount == 1
+    downgrade(empty_database, "0006")
+    assert migrate.revision(empty_database) == "0006"
 
 
 @pytest.mark.parametrize(

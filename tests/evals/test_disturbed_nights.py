@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
+import pytest
 from live_runner import IN_FLIGHT, wait_until
 from test_whole_nights import EVAL, REQUESTS, nights_in
 
@@ -53,8 +58,33 @@ def test_a_night_whose_run_was_removed_ends_without_a_verdict(tmp_path: Path) ->
         assert removed.wait() == 0, removed.output
         nights.eval("n2", "--trust-code")
         assert nights.nights() == [("sums@n1", "no_verdict"), ("sums@n2", "no_baseline")]
-        assert nights.report("n1")["reason"] == "its run was removed before its answers were graded"
+        assert nights.report("n1")["reason"] == (
+            "its run was removed before its answers were graded, and with it what it had cost"
+        )
         assert nights.simulator.books()["accepted"] == 2 * REQUESTS
+
+
+@pytest.mark.parametrize("is_half_removed", [False, True])
+def test_a_night_whose_run_is_removed_meanwhile_has_no_verdict(
+    tmp_path: Path, *, is_half_removed: bool
+) -> None:
+    """The command that was waiting for its answers says so, and its exit code is that of the night."""
+    with nights_in(tmp_path, "--median-s", "2", "--submit-ms", "15") as nights:
+        command = nights.home.start(*EVAL, "--occasion", "n1")
+        nights.home.wait_for_accepted(1, command)
+        os.kill(command.pid, signal.SIGSTOP)
+        finished = "SELECT COUNT(*) FROM runs WHERE state = 'finished'"
+        wait_until(lambda: nights.home.count(finished), "all answers are there")
+        if is_half_removed:
+            with closing(sqlite3.connect(nights.home.database)) as database, database:
+                database.execute("UPDATE runs SET state = 'removing', identity = 'removed-1'")
+        else:
+            removed = nights.home.start("rm", "sums@n1", "--yes")
+            assert removed.wait() == 0, removed.output
+        os.kill(command.pid, signal.SIGCONT)
+        assert command.wait() == 11, command.output
+        assert "NO VERDICT (exit 11)" in command.output
+        assert nights.report("n1")["reason"].startswith("its run was removed before its answers were graded")
 
 
 def test_a_night_whose_files_cannot_be_written_does_not_keep_the_next_away(tmp_path: Path) -> None:

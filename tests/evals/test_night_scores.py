@@ -234,10 +234,20 @@ def test_everything_that_differs_from_the_last_night_is_named() -> None:
         ("model", "grok-5 is asked for (before: grok-4)"),
         ("prompt", "the prompt is not that of support@2026-11-07"),
         ("items", "items: 2 changed, 1 added"),
-        ("graders", 'the grader "correct" has changed: no earlier score is compared'),
+        ("graders", 'the grader "correct" has changed: earlier answers are graded by it too'),
         ("graders", 'the grader "helpful" is gone'),
         ("graders", 'the grader "tone" is new: no earlier score is compared'),
     ]
+
+
+def test_a_changed_grader_without_earlier_scores_compares_none() -> None:
+    """The answers of these nights were removed before the grader was changed."""
+    now = replace(CONTENT, graders={"correct": "c2", "helpful": "h1"})
+    removed = [replace(night, first={}, scores={}) for night in WEEK]
+
+    (change,) = night_report(facts(measurement(GOOD), removed, content=now)).changes
+
+    assert change.text == 'the grader "correct" has changed: no earlier score is compared'
 
 
 def test_answers_and_costs_are_those_of_both_measurements() -> None:

@@ -20,7 +20,7 @@ from runner.cli.session.context import require_api
 from runner.cli.session.ending import ending_lines
 from runner.cli.session.loading import confirm_sending
 from runner.cli.session.print_night import print_night
-from runner.cli.session.run_state import read_snapshot
+from runner.cli.session.run_state import RunRemoved, read_snapshot
 from runner.db import runs
 from runner.db.evaluation import nights
 from runner.db.evaluation.measurements import measurements
@@ -35,7 +35,7 @@ from runner.rules.evaluation import workflow_commands
 from runner.rules.evaluation.forms.night_markdown import night_markdown
 from runner.rules.exit_codes import ExitCode
 from runner.rules.shell_words import shell_word
-from runner.rules.states import PauseReason
+from runner.rules.states import PauseReason, RunState
 
 if TYPE_CHECKING:
     from runner.cli.session.engine_lease import EngineLease
@@ -164,7 +164,10 @@ class NightCalls:
             loaded=self._note_loaded,
         )
         while (run_id := steps.advance()) is not None:
-            code = self._work(run_id)
+            try:
+                code = self._work(run_id)
+            except RunRemoved:  # by another command: the next step ends the night
+                continue
             if code is not None:
                 return code
         return None
@@ -206,8 +209,13 @@ class NightCalls:
         return ExitCode.OK
 
     def _stopped_by(self, run_id: int, command: str) -> int | None:
-        """Return None for a run that is over; else print why it has stopped, and return its exit code."""
+        """Return None for a run that is over; else print why it has stopped, and return its exit code.
+
+        Raises RunRemoved.
+        """
         snapshot = read_snapshot(self.settings, self.database, run_id, Part.ENDING)
+        if snapshot.run.state is RunState.REMOVING:
+            raise RunRemoved(run_id)
         if snapshot.run.is_over:
             return None
         for line in ending_lines(snapshot, command, self.settings):

@@ -10,7 +10,8 @@ from runner.db import run_snapshot, runs
 from runner.db.evaluation import night_runs
 from runner.db.run_snapshot import Part
 from runner.embedded.state_folder import StateFolder
-from runner.rules.errors import Bug
+from runner.rules.errors import UsageError
+from runner.rules.states import RunState
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -19,22 +20,37 @@ if TYPE_CHECKING:
     from runner.settings import Settings
 
 
+class RunRemoved(UsageError):  # noqa: N818 - named as users read it
+    """A run was removed by another command while this one looked at it."""
+
+    def __init__(self, run_id: int) -> None:
+        super().__init__(f"run {run_id} was removed by another command", fix="runner list shows the runs")
+
+
 def read_snapshot(
     settings: Settings, database: Database, run_id: int, parts: Part = Part.NUMBERS
 ) -> Snapshot:
-    """Read a run in a transaction of its own; the default are its numbers only."""
+    """Read a run in a transaction of its own; the default are its numbers only. Raises RunRemoved."""
     with database.read() as connection:
         return snapshot_of(settings, connection, run_id, parts)
+
+
+def read_present(settings: Settings, database: Database, run_id: int, parts: Part) -> Snapshot:
+    """Read a run that is followed. Raises RunRemoved also where its removal has only begun."""
+    snapshot = read_snapshot(settings, database, run_id, parts)
+    if snapshot.run.state is RunState.REMOVING:
+        raise RunRemoved(run_id)
+    return snapshot
 
 
 def snapshot_of(
     settings: Settings, connection: Connection, run_id: int, parts: Part = Part.NUMBERS
 ) -> Snapshot:
-    """Read a run in the transaction of a connection."""
+    """Read a run in the transaction of a connection. Raises RunRemoved."""
     engine = _engine_facts(settings)
     stored = run_snapshot.read(connection, run_id, parts)
     if stored is None:
-        raise Bug(f"run {run_id} is gone")
+        raise RunRemoved(run_id)
     return Snapshot(stored=stored, **engine)
 
 

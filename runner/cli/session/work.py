@@ -16,7 +16,7 @@ from runner.cli.session.commit_refusals import RefusedCommitsReader
 from runner.cli.session.display import choose_display, is_live_terminal
 from runner.cli.session.follow import Follower
 from runner.cli.session.limit_usage import LimitUsageReader
-from runner.cli.session.run_state import read_snapshot
+from runner.cli.session.run_state import read_present, read_snapshot
 from runner.cli.session.stop_signal import StopSignal
 from runner.db import events, run_snapshot, runs
 from runner.db.counters import Deltas
@@ -90,7 +90,7 @@ def follow_run(
         LimitUsageReader(settings) as limit_usage,
     ):
         follower = Follower(
-            read=partial(read_snapshot, settings, database, run_id),
+            read=partial(read_present, settings, database, run_id),
             display=display,
             stop=stop,
             engine=lease.engine,

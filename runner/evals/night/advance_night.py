@@ -88,7 +88,7 @@ class NightSteps:
         """Grade what is over and not graded since; return a run that is not over, else None."""
         for one in measured:
             with self.database.read() as connection:
-                run = runs.find(connection, one.run_id)
+                run = runs.find_whole(connection, one.run_id)
             if run is None:  # it was removed: what was not graded before has no scores
                 continue
             if not run.is_over:
@@ -113,7 +113,7 @@ class NightSteps:
         if night.row.state is not NightState.ENDED:
             return False
         with self.database.read() as connection:
-            found = [runs.find(connection, one.run_id) for one in measured]
+            found = [runs.find_whole(connection, one.run_id) for one in measured]
         return not any(run is not None and _is_later(run.finished_at_ms, night.row) for run in found)
 
 

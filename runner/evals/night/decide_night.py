@@ -123,13 +123,15 @@ class _CutShort(NamedTuple):
 
 
 _CANCELLED: Final = _CutShort(ExitCode.CANCELLED, "its run was cancelled before all answers had come")
-_REMOVED: Final = _CutShort(ExitCode.NO_VERDICT, "its run was removed before its answers were graded")
+_REMOVED: Final = _CutShort(
+    ExitCode.NO_VERDICT, "its run was removed before its answers were graded, and with it what it had cost"
+)
 
 
 def _cut_short(connection: Connection, night: StoredNight) -> _CutShort | None:
     """Return how a person has ended the newest measurement of a night before it was complete, if one has."""
     newest = measurements(connection, night.row.id)[-1]
-    run = runs.find(connection, newest.run_id)
+    run = runs.find_whole(connection, newest.run_id)
     if run is None:
         return None if newest.is_graded else _REMOVED
     return _CANCELLED if run.state is RunState.CANCELLED else None

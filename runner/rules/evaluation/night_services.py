@@ -47,7 +47,7 @@ def change_reports(facts: NightFacts, pool: Sequence[PastNight]) -> list[ChangeR
             for variant, _, _ in _differing(before.prompts, now.prompts)
         ),
         *_items_changed(facts.item_changes, is_changed=before.items != now.items),
-        *_graders_changed(before.graders, now.graders),
+        *_graders_changed(before.graders, now.graders, _compared(pool)),
     ]
 
 
@@ -101,17 +101,25 @@ def _items_changed(changes: ItemChanges, *, is_changed: bool) -> Iterator[Change
         yield ChangeReport(what="items", text=f"items: {', '.join(parts) or 'not those of the night before'}")
 
 
-def _graders_changed(before: Mapping[str, str], now: Mapping[str, str]) -> Iterator[ChangeReport]:
+def _compared(pool: Sequence[PastNight]) -> set[str]:
+    """Return the graders of tonight by which a night of the pool has scores, given then or since."""
+    return {column.grader for night in pool for column, found in night.scores.items() if found}
+
+
+def _graders_changed(
+    before: Mapping[str, str], now: Mapping[str, str], compared: set[str]
+) -> Iterator[ChangeReport]:
     for name in sorted({*before, *now}):
         if before.get(name) == now.get(name):
             continue
         if name not in now:
             text = f'the grader "{name}" is gone'
         else:
-            is_new = name not in before
-            text = (
-                f'the grader "{name}" {"is new" if is_new else "has changed"}: no earlier score is compared'
+            what = "is new" if name not in before else "has changed"
+            so = (
+                "earlier answers are graded by it too" if name in compared else "no earlier score is compared"
             )
+            text = f'the grader "{name}" {what}: {so}'
         yield ChangeReport(what="graders", text=text)
 
 
