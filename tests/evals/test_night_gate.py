@@ -11,7 +11,7 @@ from made_nights import MEASURED, NO_DROP, facts, measurement, past, suite
 from runner.rules.evaluation.make_report import night_report
 from runner.rules.evaluation.night_gate import Verdict, night_noise, no_drop
 from runner.rules.evaluation.scores import pooled
-from runner.rules.evaluation.tallies import PairedItems
+from runner.rules.evaluation.score_sums import PairedItems
 from runner.rules.statistics.comparison import Paired
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from runner.rules.evaluation.night_gate import POOL_LEAST, GateOutcome, NightNoi
 from runner.rules.evaluation.past_noise import PastScores, past_z
 from runner.rules.evaluation.scores import pooled
 from runner.rules.evaluation.suite import BASELINE_DEFAULT, parse_baseline
-from runner.rules.evaluation.tallies import PairedItems, Tallies, added, paired_items, tallies
+from runner.rules.evaluation.score_sums import PairedItems, ScoreSums, added, paired_items, score_sums
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
@@ -44,7 +44,7 @@ class ColumnNight:
     first: Scores
     again: Scores | None
     baseline: Baseline
-    pool: Tallies
+    pool: ScoreSums
     past_z: Sequence[float]
     clusters: Sequence[Hashable] | None
     is_repeatable: bool
@@ -62,7 +62,7 @@ class ColumnNight:
 
     def paired(self, scores: Scores) -> PairedItems:
         """Return scores of the night beside the pool."""
-        return paired_items(tallies(scores, self.first), self.pool, self.clusters)
+        return paired_items(score_sums(scores, self.first), self.pool, self.clusters)
 
     def change(self, unscored: int | None = None) -> Difference | None:
         """Return what all measurements say about the pool, with the noise of nights; None without a baseline.
@@ -121,7 +121,7 @@ class NightColumns:
             again=again,
             baseline=found,
             pool=added(
-                [tallies({}, items), *(tallies(night.scores[column], items) for night in found.nights)]
+                [score_sums({}, items), *(score_sums(night.scores[column], items) for night in found.nights)]
             ),
             past_z=self._past_z[column],
             clusters=clusters,
@@ -152,9 +152,9 @@ def _baseline(past: Sequence[PastNight], column: Column, baseline: str) -> Basel
 
 def _past_scores(night: PastNight, column: Column, items: Sequence[str]) -> PastScores:
     """Return an earlier night as the noise is learned from it."""
-    first = tallies(night.first[column], items)
+    first = score_sums(night.first[column], items)
     is_measured_once = night.scores[column] == night.first[column]
-    together = first if is_measured_once else tallies(night.scores[column], items)
+    together = first if is_measured_once else score_sums(night.scores[column], items)
     asked = (night.content.prompts.get(column.variant), night.content.models.get(column.variant))
     return PastScores(first, together, night.is_accepted, asked, night.is_meant)
 

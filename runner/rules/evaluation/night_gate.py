@@ -15,7 +15,7 @@ from runner.rules.statistics.stratified_test import Tails
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from runner.rules.evaluation.tallies import PairedItems
+    from runner.rules.evaluation.score_sums import PairedItems
     from runner.rules.statistics.comparison import Difference
 
 POOL_MOST: Final = 14  # accepted nights that tonight is compared with

@@ -8,7 +8,7 @@ from runner.rules.evaluation import night_gate
 from runner.rules.evaluation.night_gate import POOL_MOST, GateOutcome
 from runner.rules.evaluation.past_noise import PastScores, past_z
 from runner.rules.evaluation.scores import Pairing, paired, pooled
-from runner.rules.evaluation.tallies import paired_items, tallies
+from runner.rules.evaluation.score_sums import paired_items, score_sums
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,12 +35,12 @@ def night_result(
     """
     items = list(tonight)
     pool = pooled(nights[-POOL_MOST:])
-    base = tallies(pool, items)
+    base = score_sums(pool, items)
     together = tonight if again is None else pooled((tonight, again))
-    past = [PastScores(side, side) for side in (tallies(night, items) for night in nights)]
+    past = [PastScores(side, side) for side in (score_sums(night, items) for night in nights)]
     outcome = night_gate.no_drop(
-        paired_items(tallies(tonight, items), base),
-        None if again is None else paired_items(tallies(together, items), base),
+        paired_items(score_sums(tonight, items), base),
+        None if again is None else paired_items(score_sums(together, items), base),
         list(past_z(past)),
         pool_nights=min(len(nights), POOL_MOST),
         alpha=alpha,
