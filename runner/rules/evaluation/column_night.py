@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from runner.rules.evaluation.graders import takes_scores
-from runner.rules.evaluation.night_gate import POOL_LEAST, GateOutcome, NightNoise, night_noise, no_drop
+from runner.rules.evaluation.night_gate import GateOutcome, NightNoise, night_noise, no_drop
 from runner.rules.evaluation.past_noise import PastScores, past_z
+from runner.rules.evaluation.pool import POOL_LEAST, pool_of
+from runner.rules.evaluation.score_sums import PairedItems, ScoreSums, added, paired_items, score_sums
 from runner.rules.evaluation.scores import pooled
 from runner.rules.evaluation.suite import BASELINE_DEFAULT, parse_baseline
-from runner.rules.evaluation.score_sums import PairedItems, ScoreSums, added, paired_items, score_sums
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
@@ -104,12 +105,12 @@ class NightColumns:
 
     def _made(self, column: Column, baseline: str) -> ColumnNight:
         facts = self.facts
-        first = _padded(facts.first.scores[column], facts.suite.epochs)
+        first = facts.first.scores[column]
         items = list(first)
         is_repeatable = not takes_scores(facts.suite.grader(column.grader))
         again = None
         if facts.again is not None and is_repeatable:
-            again = _padded(facts.again.scores[column], facts.suite.epochs)
+            again = facts.again.scores[column]
         found = _baseline(facts.past, column, baseline)
         clusters = _cluster_of_each(items, facts.clusters)
         if column not in self._past_z:
@@ -136,18 +137,13 @@ def filled(scores: Scores, unscored: int | None) -> Scores:
     return {item: [unscored if one is None else one for one in found] for item, found in scores.items()}
 
 
-def _padded(scores: Scores, epochs: int) -> Scores:
-    """Return scores in which each item has one for each epoch: None for an answer that is missing."""
-    return {item: [*found, *[None] * (epochs - len(found))] for item, found in scores.items()}
-
-
 def _baseline(past: Sequence[PastNight], column: Column, baseline: str) -> Baseline:
     """Return the nights of `rolling:N` or `pinned:NAME` that have scores of a column."""
     known = [night for night in past if night.scores.get(column)]
     nights, pinned = parse_baseline(baseline)
     if pinned is not None:
         return Baseline([night for night in known if night.pinned_as == pinned][-1:], 1)
-    return Baseline([night for night in known if night.is_accepted][-nights:], min(POOL_LEAST, nights))
+    return Baseline(pool_of(known, nights), min(POOL_LEAST, nights))
 
 
 def _past_scores(night: PastNight, column: Column, items: Sequence[str]) -> PastScores:

@@ -10,9 +10,9 @@ from msgspec.structs import replace
 from runner.rules.evaluation.night_facts import Column
 from runner.rules.evaluation.night_gate import night_noise
 from runner.rules.evaluation.night_report import GraderReport, ScoreChange
+from runner.rules.evaluation.score_sums import score_sums
 from runner.rules.evaluation.scores import coverage
 from runner.rules.evaluation.suite import BASELINE_DEFAULT, FALSE_ALARM_NIGHTS
-from runner.rules.evaluation.score_sums import score_sums
 from runner.rules.statistics.detectable import detectable_effect, detectable_from_scores
 from runner.rules.statistics.intervals import (
     Interval,
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
 
     from runner.rules.evaluation.column_night import ColumnNight, NightColumns
-    from runner.rules.evaluation.suite import GraderSpec, Suite
     from runner.rules.evaluation.score_sums import ScoreSums
+    from runner.rules.evaluation.suite import GraderSpec, Suite
     from runner.rules.statistics.comparison import Difference
     from runner.rules.statistics.intervals import MeanError
 
@@ -131,7 +131,7 @@ def _detectable(night: ColumnNight, found: Difference, epochs: int, alpha: float
     Of clusters that does not say enough: there it is the scatter of this night's change.
     """
     if night.clusters is not None:
-        return min(1.0, detectable_effect(found.error.standard_error, alpha))
+        return min(1.0, detectable_effect(found.error.standard_error, alpha, found.error.df))
     places = night.paired(night.together).places
     base = [tuple(column[place] for column in night.pool) for place in places]
     repeated = [(int(n), total, squares) for n, total, squares in base if n > 1]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from statistics import median
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from runner.rules.evaluation.pool import POOL_LEAST
+from runner.rules.evaluation.verdicts import Verdict
 from runner.rules.statistics import student_t
 from runner.rules.statistics.intervals import MeanError
 from runner.rules.statistics.stratified_test import Tails
@@ -18,25 +19,11 @@ if TYPE_CHECKING:
     from runner.rules.evaluation.score_sums import PairedItems
     from runner.rules.statistics.comparison import Difference
 
-POOL_MOST: Final = 14  # accepted nights that tonight is compared with
-POOL_LEAST: Final = 3  # below it there is nothing to compare with yet
 SURE_FROM: Final = 7  # nights; with fewer the verdict is provisional
 REMEASURE_BELOW: Final = 0.05  # a first measurement this improbable is repeated before it may alarm
 _PSEUDO_NIGHTS: Final = 4  # assumed nights without noise of their own, beside those that were measured
 _FAR: Final = 4.0  # usual falls: a night that is further away has had an accident, and counts as if so far
 _MEDIAN_OF_NORMAL: Final = 0.6745  # of the size of a standard normal number
-
-
-class Verdict(StrEnum):
-    """What the gate says about a night."""
-
-    PASSED = "passed"
-    IMPROVED = "improved"
-    REGRESSED = "regressed"
-    NOT_PROVEN = "not_proven"  # that it is no worse
-    NO_VERDICT = "no_verdict"  # too little was measured
-    NO_BASELINE = "no_baseline"
-    MEASURE_AGAIN = "measure_again"  # all of it, before an alarm is given
 
 
 class NightNoise(NamedTuple):

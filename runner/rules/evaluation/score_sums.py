@@ -52,7 +52,9 @@ def added(sides: Sequence[ScoreSums]) -> ScoreSums:
     return ScoreSums(*(tuple(map(sum, zip(*column, strict=True))) for column in zip(*sides, strict=True)))
 
 
-def paired_items(first: ScoreSums, base: ScoreSums, clusters: Sequence[Hashable] | None = None) -> PairedItems:
+def paired_items(
+    first: ScoreSums, base: ScoreSums, clusters: Sequence[Hashable] | None = None
+) -> PairedItems:
     """Return two sides, item by item. `clusters` has the cluster of each item."""
     rows = zip(first.answers, first.sums, base.answers, base.sums, strict=True)
     found = [(place, Paired._make(row)) for place, row in enumerate(rows) if row[0] and row[2]]
