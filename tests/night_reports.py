@@ -18,7 +18,8 @@ from runner.rules.evaluation.night_report import (
     ScoreChange,
     ServiceReport,
 )
-from runner.rules.evaluation.verdicts import Verdict, deciding_gate, sentence_of
+from runner.rules.evaluation.verdict import Verdict
+from runner.rules.evaluation.verdicts import deciding_gate, sentence_of
 
 SUITE: Final = "support-answers"
 QUIET: Final = "-0.4 points (-3.1 to +2.3) against 14 nights; a drop this large by chance: once in 2 nights"

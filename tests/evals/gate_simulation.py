@@ -20,7 +20,7 @@ import numpy as np
 from runner.rules.evaluation.night_gate import GateOutcome, no_drop
 from runner.rules.evaluation.pool import POOL_LEAST, POOL_MOST
 from runner.rules.evaluation.score_sums import ScoreSums, paired_items
-from runner.rules.evaluation.verdicts import Verdict
+from runner.rules.evaluation.verdict import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ from runner.rules.evaluation.make_report import night_report
 from runner.rules.evaluation.night_gate import night_noise, no_drop
 from runner.rules.evaluation.score_sums import PairedItems
 from runner.rules.evaluation.scores import pooled
-from runner.rules.evaluation.verdicts import Verdict
+from runner.rules.evaluation.verdict import Verdict
 from runner.rules.statistics.comparison import Paired
 
 if TYPE_CHECKING:

@@ -29,7 +29,7 @@ from scipy import stats
 from runner.rules.evaluation.make_report import night_report
 from runner.rules.evaluation.night_facts import AnswerCounts, Column, Content, ItemChanges
 from runner.rules.evaluation.suite import GateSpec
-from runner.rules.evaluation.verdicts import Verdict
+from runner.rules.evaluation.verdict import Verdict
 from runner.rules.json_object import encoded
 from runner.rules.statistics.intervals import wilson
 

@@ -17,7 +17,7 @@ from runner.rules.evaluation.night_report import (
     NightCost,
     NightReport,
 )
-from runner.rules.evaluation.verdicts import Verdict
+from runner.rules.evaluation.verdict import Verdict
 from runner.rules.evaluation.workflow_commands import (
     ANNOTATIONS_MAX,
     inert_line,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from runner.rules.evaluation.verdicts import EXIT_CODES, Verdict
+from runner.rules.evaluation.verdict import Verdict
+from runner.rules.evaluation.verdicts import EXIT_CODES
 from runner.rules.exit_codes import ExitCode
 from runner.rules.json_object import SCHEMA, JsonObject, Schema, about
 

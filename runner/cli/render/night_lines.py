@@ -32,7 +32,7 @@ from runner.rules.evaluation.forms.score_words import (
     score_words,
     unscored_words,
 )
-from runner.rules.evaluation.verdicts import Verdict
+from runner.rules.evaluation.verdict import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

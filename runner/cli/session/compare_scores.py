@@ -21,7 +21,8 @@ from runner.rules.evaluation.pool import POOL_LEAST
 from runner.rules.evaluation.scored_night import night_result
 from runner.rules.evaluation.scores import coverage, paired
 from runner.rules.evaluation.suite_json import decode_suite
-from runner.rules.evaluation.verdicts import EXIT_CODES, Verdict
+from runner.rules.evaluation.verdict import Verdict
+from runner.rules.evaluation.verdicts import EXIT_CODES
 from runner.rules.exit_codes import ExitCode
 from runner.rules.statistics.comparison import difference
 

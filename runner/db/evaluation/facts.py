@@ -27,7 +27,7 @@ from runner.rules.evaluation.night_facts import (
     PastNight,
 )
 from runner.rules.evaluation.scores import pooled
-from runner.rules.evaluation.verdicts import Verdict
+from runner.rules.evaluation.verdict import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -14,7 +14,8 @@ from runner.db.evaluation.nights import NightState
 from runner.evals.night.stored_night import StoredNight, read_night
 from runner.rules.errors import Bug
 from runner.rules.evaluation.make_report import night_report
-from runner.rules.evaluation.verdicts import Verdict, is_accepted_by_itself, is_valid
+from runner.rules.evaluation.verdict import Verdict
+from runner.rules.evaluation.verdicts import is_accepted_by_itself, is_valid
 from runner.rules.exit_codes import ExitCode
 from runner.rules.json_object import encoded
 from runner.rules.money import dollars

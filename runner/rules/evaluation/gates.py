@@ -14,7 +14,8 @@ from runner.rules.evaluation.night_gate import GateOutcome, night_noise
 from runner.rules.evaluation.night_report import GateReport
 from runner.rules.evaluation.scores import coverage
 from runner.rules.evaluation.suite import COMPARING_RULES, MEASURED_DEFAULT, GateSpec
-from runner.rules.evaluation.verdicts import MEASURED, Verdict, says_invalid
+from runner.rules.evaluation.verdict import Verdict
+from runner.rules.evaluation.verdicts import MEASURED, says_invalid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -8,7 +8,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runner.rules.evaluation.pool import POOL_LEAST
-from runner.rules.evaluation.verdicts import Verdict
+from runner.rules.evaluation.verdict import Verdict
 from runner.rules.statistics import student_t
 from runner.rules.statistics.intervals import MeanError
 from runner.rules.statistics.stratified_test import Tails

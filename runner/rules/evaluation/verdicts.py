@@ -1,10 +1,10 @@
-"""Verdicts: that of a night from those of its gates, and the exit code that it has."""
+"""The verdict of a night from those of its gates, and the exit code that it has."""
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from runner.rules.evaluation.verdict import Verdict
 from runner.rules.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -13,19 +13,6 @@ if TYPE_CHECKING:
     from runner.rules.evaluation.night_report import GateReport, NightReport
 
 MEASURED: Final = "measured"
-
-
-class Verdict(StrEnum):
-    """What a gate says about a night, and what the night has by it."""
-
-    PASSED = "passed"
-    IMPROVED = "improved"
-    REGRESSED = "regressed"
-    NOT_PROVEN = "not_proven"  # that it is no worse
-    NO_VERDICT = "no_verdict"  # too little was measured
-    NO_BASELINE = "no_baseline"
-    MEASURE_AGAIN = "measure_again"  # all of it, before an alarm is given
-
 
 # The worst first: the verdict of a night is the worst of its gates. A drop that is certain needs no second
 # measurement; one that is not is measured again before anything else is said. What had to be proven and was

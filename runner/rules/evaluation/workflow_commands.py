@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, Final, Literal
 
 from runner.rules.evaluation.plain_words import verdict_words
-from runner.rules.evaluation.verdicts import Verdict
+from runner.rules.evaluation.verdict import Verdict
 from runner.rules.redact import one_line, plain
 
 if TYPE_CHECKING:

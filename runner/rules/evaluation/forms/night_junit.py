@@ -18,7 +18,7 @@ from runner.rules.evaluation.forms.night_words import (
     sentence,
     short_name,
 )
-from runner.rules.evaluation.verdicts import Verdict
+from runner.rules.evaluation.verdict import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from runner.rules.counted import count, listed
 from runner.rules.evaluation.forms.score_words import gate_of
-from runner.rules.evaluation.verdicts import MEASURED, Verdict
+from runner.rules.evaluation.verdict import Verdict
+from runner.rules.evaluation.verdicts import MEASURED
 from runner.rules.money import dollars
 from runner.rules.redact import one_line
 
