@@ -15,10 +15,11 @@ from runner.rules.evaluation.night_report import (
     ItemsReport,
     NightCost,
     NightReport,
-    NightVerdict,
     ScoreChange,
     ServiceReport,
 )
+from runner.rules.evaluation.verdict import Verdict
+from runner.rules.evaluation.verdicts import deciding_gate, sentence_of
 
 SUITE: Final = "support-answers"
 QUIET: Final = "-0.4 points (-3.1 to +2.3) against 14 nights; a drop this large by chance: once in 2 nights"
@@ -29,13 +30,13 @@ HOSTILE: Final = (
 )
 
 
-def gate(verdict: NightVerdict = "passed", **changes: Any) -> GateReport:
+def gate(verdict: str = "passed", **changes: Any) -> GateReport:
     """Return what the no-drop gate of the primary grader says, against 14 nights."""
     made = GateReport(
         variant="",
         grader="correct",
         rule="no-drop",
-        verdict=verdict,
+        verdict=Verdict(verdict),
         text=QUIET,
         baseline=nights(14),
         is_provisional=False,
@@ -48,7 +49,7 @@ def gate(verdict: NightVerdict = "passed", **changes: Any) -> GateReport:
     return replace(made, **changes)
 
 
-def measured_gate(verdict: NightVerdict = "passed", **changes: Any) -> GateReport:
+def measured_gate(verdict: str = "passed", **changes: Any) -> GateReport:
     """Return what the gate of all answers says."""
     return gate(
         verdict,
@@ -165,14 +166,14 @@ def nights(number: int) -> list[str]:
     return [f"{SUITE}@2026-11-{day:02}" for day in range(28 - number, 28)]
 
 
-def report(verdict: NightVerdict = "passed", exit_code: int = 0, **changes: Any) -> NightReport:
+def report(verdict: str = "passed", exit_code: int = 0, **changes: Any) -> NightReport:
     """Return the report of a quiet night."""
     made = NightReport(
         schema=1,
         suite=SUITE,
         night=f"{SUITE}@2026-11-28",
         occasion="2026-11-28",
-        verdict=verdict,
+        verdict=Verdict(verdict),
         exit_code=exit_code,
         reason=QUIET,
         runs=[41],
@@ -187,17 +188,15 @@ def report(verdict: NightVerdict = "passed", exit_code: int = 0, **changes: Any)
         cost=NightCost(ticks=3_120_000_000, uncertain_ticks=0, requests=120),
     )
     night = replace(made, **changes)
-    return night if "reason" in changes else replace(night, reason=reason(night))
+    return night if "reason" in changes else decided(night)
 
 
-def reason(night: NightReport) -> str:
-    """Return the sentence of the gate that decides, with what it is for."""
-    alike = [one for one in night.gates if one.verdict == night.verdict]
-    deciding = next(
-        (one for one in alike if one.rule == "measured" and one.verdict == "no_verdict"), alike[0]
-    )
-    names = ", ".join(name for name in (deciding.variant, deciding.grader) if name)
-    return f"{names}: {deciding.text}" if names else deciding.text
+def decided(night: NightReport) -> NightReport:
+    """Return a night with the gate by which it has its verdict, and the sentence of that."""
+    deciding = deciding_gate(night.gates)
+    assert deciding.verdict is night.verdict
+    gates = [replace(one, is_deciding=one is deciding) for one in night.gates]
+    return replace(night, gates=gates, reason=sentence_of(deciding))
 
 
 def first_night() -> NightReport:

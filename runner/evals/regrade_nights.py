@@ -15,7 +15,7 @@ from runner.evals.grading.suite_graders import grader_hashes, open_graders
 from runner.evals.night.stored_night import read_night
 from runner.rules.evaluation.graders import takes_scores
 from runner.rules.evaluation.night_content import decode_content, encode_content
-from runner.rules.evaluation.night_gate import POOL_MOST
+from runner.rules.evaluation.pool import pool_of
 from runner.rules.evaluation.suite_json import decode_suite, encode_suite
 
 if TYPE_CHECKING:
@@ -32,14 +32,11 @@ if TYPE_CHECKING:
 def regrade_pool(database: Database, night: StoredNight, folder: Path) -> None:
     """Grade what the newest accepted nights lack of the graders of a night, so that both can be compared."""
     with database.read() as connection:
-        before = [
-            row
-            for row in nights.of_suite(connection, night.suite.name)
-            if row.id < night.row.id and row.is_accepted
-        ]
+        known = nights.of_suite(connection, night.suite.name)
+        pool = pool_of(row for row in known if row.id < night.row.id)
     regrade(
         database,
-        before[-POOL_MOST:],
+        pool,
         night.suite,
         night.grader_ids,
         folder,

@@ -68,17 +68,26 @@ def test_a_suite_is_reported_in_80_columns_and_nothing_is_kept(place: Place) -> 
     assert not place.home.exists()
 
 
-def test_clusters_are_said_to_hide_a_drop(place: Place) -> None:
-    """What the night finds depends on how much alike their items are, which no night has shown yet."""
-    words = "a larger one where the items of a cluster rise and fall together"
+def test_clusters_give_two_numbers(place: Place) -> None:
+    """How much alike their items are no night has shown yet: not at all, or as one."""
+    rows = "".join(f"{n} + {n}?,{2 * n},{n // 4}\n" for n in range(160))
+    place.write("items.csv", "input,target,cluster\n" + rows)
+    alone, of_alone = place.call("check sums.suite.toml").stdout, json_of(place)["suite"]["detectable"]
     mapped = '[items]\nfile = "items.csv"\ncluster = "cluster"\n'
-    alone = place.call("check sums.suite.toml").stdout
     place.write("sums.suite.toml", SUITE.replace('items = "items.csv"\nepochs = 2', f"epochs = 2\n{mapped}"))
-    done = place.call("check sums.suite.toml")
+
+    done, found = place.call("check sums.suite.toml"), json_of(place)["suite"]["detectable"]
 
     assert done.code == 0, done.output
-    assert words in " ".join(done.stdout.split())
-    assert words not in " ".join(alone.split())
+    each, as_one = (f"{100 * found[key]:.1f}" for key in ("drop", "drop_together"))
+    assert (
+        f"finds a drop of {each} points where the items of a cluster rise and fall each by itself,"
+        f" of {as_one} where all of them do as one, 8 times in 10, after 14 nights and if 80 % is right"
+    ) in " ".join(done.stdout.split())
+    assert found["drop_together"] == pytest.approx(2 * found["drop"])  # four items in each
+    assert "cluster" not in alone
+    assert of_alone["drop_together"] is None
+    assert of_alone["drop"] < found["drop"]  # as 40 clusters are tested by t
 
 
 def test_the_object_is_the_same_in_numbers(place: Place) -> None:
@@ -97,6 +106,7 @@ def test_the_object_is_the_same_in_numbers(place: Place) -> None:
     assert (grader["tried"], grader["wrong"], len(grader["examples"])) == (3, 1, 1)
     assert [Path(one["path"]).name for one in suite["files"]] == ["system.md", "items.csv"]
     assert 0 < suite["detectable"]["drop"] < 1
+    assert suite["detectable"]["drop_together"] is None
     assert (suite["detectable"]["score"], suite["detectable"]["nights"]) == (0.8, 14)
     assert "table" not in found
 

@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-from runner.rules.evaluation.night_gate import POOL_LEAST, POOL_MOST, GateOutcome, Verdict, no_drop
-from runner.rules.evaluation.tallies import Tallies, paired_items
+from runner.rules.evaluation.night_gate import GateOutcome, no_drop
+from runner.rules.evaluation.pool import POOL_LEAST, POOL_MOST
+from runner.rules.evaluation.score_sums import ScoreSums, paired_items
+from runner.rules.evaluation.verdict import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,9 +106,9 @@ class History:
             alpha=ALPHA,
         )
 
-    def _side(self, times: int, sums: Any) -> Tallies:
+    def _side(self, times: int, sums: Any) -> ScoreSums:
         successes = sums.tolist()
-        return Tallies([self.cell.epochs * times] * len(successes), successes, successes)
+        return ScoreSums([self.cell.epochs * times] * len(successes), successes, successes)
 
     def _count(self, outcome: GateOutcome) -> None:
         """Count whether the interval holds the true change, and keep z as what nights tell of noise.

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from gate_simulation import ALPHA, CELLS, Cell, dropped, histories, keep, unchanged
 from made_nights import MEASURED, NO_DROP, facts, measurement, past, suite
+from scipy import stats
 
 from runner.rules.evaluation.make_report import night_report
-from runner.rules.evaluation.night_gate import Verdict, night_noise, no_drop
+from runner.rules.evaluation.night_gate import night_noise, no_drop
+from runner.rules.evaluation.score_sums import PairedItems
 from runner.rules.evaluation.scores import pooled
-from runner.rules.evaluation.tallies import PairedItems
+from runner.rules.evaluation.verdict import Verdict
 from runner.rules.statistics.comparison import Paired
 
 if TYPE_CHECKING:
@@ -101,6 +103,21 @@ def test_noise_is_never_less_than_none_and_bad_nights_count_most() -> None:
     assert night_noise([0.1] * 50).variance == 1
     assert night_noise([3.0, -3.0] * 10).variance == pytest.approx((9 * 20 + 4) / 24)
     assert night_noise([-2.9, 0.5, 0.5]).variance == pytest.approx((2 * 2.9**2 + 4) / 7)
+
+
+def test_the_first_noisy_night_does_not_make_the_interval_absurd() -> None:
+    """The four nights that are assumed count as observations: by t with 5 degrees, not with one."""
+    pairs = PairedItems([Paired(3, 2, 9, 7)] * 10, range(10))
+    plain = pairs.difference()
+
+    outcome = no_drop(pairs, None, [-2.5], pool_nights=4, alpha=ALPHA)
+
+    assert outcome.difference is not None
+    wide, usual = outcome.difference.interval(), plain.interval()
+    spread = ((2 * 2.5**2 + 4) / 5) ** 0.5
+    reach = stats.t.ppf(0.975, 5) * spread * plain.error.standard_error
+    assert wide.high - outcome.difference.delta == pytest.approx(reach)
+    assert wide.high - wide.low < 3 * (usual.high - usual.low)
 
 
 def test_a_night_far_away_does_not_silence_the_gate() -> None:

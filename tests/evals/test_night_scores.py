@@ -29,6 +29,7 @@ from scipy import stats
 from runner.rules.evaluation.make_report import night_report
 from runner.rules.evaluation.night_facts import AnswerCounts, Column, Content, ItemChanges
 from runner.rules.evaluation.suite import GateSpec
+from runner.rules.evaluation.verdict import Verdict
 from runner.rules.json_object import encoded
 from runner.rules.statistics.intervals import wilson
 
@@ -153,7 +154,7 @@ def test_what_a_night_would_have_found_is_found_in_about_8_of_10() -> None:
             night_report(facts(measurement(drawn(lower, 2, chance)), nights, suite=sized)).verdict
             for _ in range(40)
         ]
-        regressed.append(verdicts.count("regressed"))
+        regressed.append(verdicts.count(Verdict.REGRESSED))
 
     assert regressed[0] >= 24
     assert regressed[1] <= 14

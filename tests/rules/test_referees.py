@@ -17,11 +17,16 @@ from scipy import stats
 from statsmodels.regression.linear_model import OLS
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.power import normal_power
+from statsmodels.stats.power import TTestPower, normal_power
 from statsmodels.stats.proportion import proportion_confint
 
 from runner.rules.statistics.comparison import Paired, difference
-from runner.rules.statistics.detectable import detectable_drop, detectable_effect, detectable_from_scores
+from runner.rules.statistics.detectable import (
+    design_effect,
+    detectable_drop,
+    detectable_effect,
+    detectable_from_scores,
+)
 from runner.rules.statistics.intervals import MeanError, clustered_error, least_reach, mean_error, wilson
 from runner.rules.statistics.multiple_tests import benjamini_hochberg, holm
 
@@ -30,6 +35,7 @@ if TYPE_CHECKING:
 
 CASES: Final = 10_000
 CLOSE: Final = 1e-9
+ALPHA: Final = 1 / 90
 PUBLISHED: Final = Path(__file__).with_name("published_errors.csv")
 
 
@@ -181,39 +187,71 @@ def test_published_sample_sizes_see_three_points(variance: float, items: int) ->
 
 
 def test_more_of_anything_sees_smaller_drops() -> None:
-    usual = detectable_drop(items=200, epochs=3, nights=14, p=0.8)
+    usual = detectable_drop(items=200, epochs=3, nights=14, p=0.8, alpha=ALPHA)
 
     assert usual == pytest.approx(3.1283 * math.sqrt(0.16 / 3 * (1 + 1 / 14) / 200), rel=1e-3)
-    assert detectable_drop(items=400, epochs=3, nights=14, p=0.8) < usual
-    assert detectable_drop(items=200, epochs=6, nights=14, p=0.8) < usual
-    assert detectable_drop(items=200, epochs=3, nights=3, p=0.8) > usual
+    assert detectable_drop(items=400, epochs=3, nights=14, p=0.8, alpha=ALPHA) < usual
+    assert detectable_drop(items=200, epochs=6, nights=14, p=0.8, alpha=ALPHA) < usual
+    assert detectable_drop(items=200, epochs=3, nights=3, p=0.8, alpha=ALPHA) > usual
     assert detectable_drop(items=200, epochs=3, nights=14, p=0.8, alpha=1 / 20) < usual
 
 
 def test_a_suite_that_is_always_right_sees_no_smaller_drop_than_chance_allows() -> None:
-    assert 1 / 30 < detectable_drop(items=30, epochs=1, nights=14, p=1.0) < 0.2
-    assert detectable_drop(items=1, epochs=1, nights=1, p=0.5) == 1.0
+    assert 1 / 30 < detectable_drop(items=30, epochs=1, nights=14, p=1.0, alpha=ALPHA) < 0.2
+    assert detectable_drop(items=1, epochs=1, nights=1, p=0.5, alpha=ALPHA) == 1.0
     always = [(14, 14, 14)] * 30
-    assert detectable_from_scores(always, 1) == pytest.approx(
-        detectable_drop(items=30, epochs=1, nights=14, p=1.0)
+    assert detectable_from_scores(always, 1, alpha=ALPHA) == pytest.approx(
+        detectable_drop(items=30, epochs=1, nights=14, p=1.0, alpha=ALPHA)
     )
+
+
+@pytest.mark.parametrize("df", [4, 11, 39, 400])
+def test_the_detectable_effect_by_t_is_found_in_8_of_10(df: int) -> None:
+    """Clusters are tested by t. The referee knows the noncentral t; few clusters cost what it says."""
+    effect = detectable_effect(1 / math.sqrt(df + 1), ALPHA, df)
+
+    power = TTestPower().power(effect, df + 1, ALPHA, alternative="larger")
+    assert power == pytest.approx(0.8, abs=0.03)
+    assert effect > detectable_effect(1 / math.sqrt(df + 1), ALPHA)
+
+
+def test_one_cluster_finds_no_drop() -> None:
+    assert detectable_effect(0.01, ALPHA, 0) == math.inf
+    assert detectable_drop(items=9, epochs=1, nights=14, p=0.8, alpha=ALPHA, design=9, df=0) == 1.0
+
+
+def test_items_that_move_as_one_see_what_the_design_effect_says() -> None:
+    """Clusters of unequal size in which each item has the score of all: the scatter of the mean tells."""
+    assert design_effect([1] * 7) == 1
+    assert design_effect([5] * 7) == 5
+    sizes = [1, 2, 3, 10, 4]
+    scores = np.random.default_rng(7).normal(0, 1, (200_000, len(sizes)))
+    spread = (scores @ sizes / sum(sizes)).var() * sum(sizes)
+    assert spread == pytest.approx(design_effect(sizes), rel=0.02)
+    drop, together = (
+        detectable_drop(items=200, epochs=3, nights=14, p=0.8, alpha=ALPHA, design=design, df=39)
+        for design in (1.0, 5.0)
+    )
+    assert together == pytest.approx(drop * math.sqrt(5))
 
 
 def test_the_scatter_within_items_is_what_counts(chance: random.Random) -> None:
     """Items that are always right or always wrong hide no drop; noise of nights hides some."""
     sure, unsure = [(42, 42, 42)] * 100 + [(42, 0, 0)] * 100, [(42, 21, 21)] * 200
 
-    assert detectable_from_scores(sure, 3) < detectable_from_scores(unsure, 3) / 3
-    assert detectable_from_scores(unsure, 3) == pytest.approx(
-        detectable_drop(items=200, epochs=3, nights=14, p=0.5), rel=0.02
+    assert detectable_from_scores(sure, 3, alpha=ALPHA) < detectable_from_scores(unsure, 3, alpha=ALPHA) / 3
+    assert detectable_from_scores(unsure, 3, alpha=ALPHA) == pytest.approx(
+        detectable_drop(items=200, epochs=3, nights=14, p=0.5, alpha=ALPHA), rel=0.02
     )
-    assert detectable_from_scores(unsure, 3, noise=4.0) == pytest.approx(
-        2 * detectable_from_scores(unsure, 3)
+    assert detectable_from_scores(unsure, 3, alpha=ALPHA, noise=4.0) == pytest.approx(
+        2 * detectable_from_scores(unsure, 3, alpha=ALPHA)
     )
     graded = [[chance.random() for _ in range(10)] for _ in range(50)]
     sums = [(10, sum(each), sum(one * one for one in each)) for each in graded]
     variance = np.mean([np.var(each, ddof=1) for each in graded]) * (1 + 1 / 10)
-    assert detectable_from_scores(sums, 1) == pytest.approx(detectable_effect(math.sqrt(variance / 50)))
+    assert detectable_from_scores(sums, 1, alpha=ALPHA) == pytest.approx(
+        detectable_effect(math.sqrt(variance / 50), ALPHA)
+    )
 
 
 def test_equal_scores_between_0_and_1_are_no_change() -> None:

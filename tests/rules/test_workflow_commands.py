@@ -16,8 +16,8 @@ from runner.rules.evaluation.night_report import (
     ItemsReport,
     NightCost,
     NightReport,
-    NightVerdict,
 )
+from runner.rules.evaluation.verdict import Verdict
 from runner.rules.evaluation.workflow_commands import (
     ANNOTATIONS_MAX,
     inert_line,
@@ -76,15 +76,13 @@ def _unescaped(text: str) -> str:
     return text
 
 
-def gate(
-    verdict: NightVerdict, text: str = "why", *, variant: str = "", grader: str = "correct"
-) -> GateReport:
+def gate(verdict: str, text: str = "why", *, variant: str = "", grader: str = "correct") -> GateReport:
     """Return a gate of a report."""
     return GateReport(
         variant=variant,
         grader=grader,
         rule="no-drop",
-        verdict=verdict,
+        verdict=Verdict(verdict),
         text=text,
         baseline=[],
         is_provisional=False,
@@ -97,7 +95,7 @@ def gate(
 
 
 def night(
-    verdict: NightVerdict, *, gates: Sequence[GateReport] = (), changes: Sequence[str] = (), **fields: Any
+    verdict: str, *, gates: Sequence[GateReport] = (), changes: Sequence[str] = (), **fields: Any
 ) -> NightReport:
     """Return a report with little in it."""
     counts = dict.fromkeys(("expected", "answered", "refused", "cut", "empty", "redrawn"), 0)
@@ -105,7 +103,7 @@ def night(
     given: dict[str, Any] = {"suite": "s", "night": "s@2026-11-28", "occasion": "2026-11-28", "reason": "why"}
     return NightReport(
         schema=1,
-        verdict=verdict,
+        verdict=Verdict(verdict),
         exit_code={"regressed": 10, "no_verdict": 11, "not_proven": 11}.get(verdict, 0),
         runs=[1],
         epochs=1,
@@ -177,7 +175,7 @@ def test_no_line_is_a_command_after_it_was_made_inert(line: str) -> None:
         ("no_baseline", "notice", "s@2026-11-28: no baseline"),
     ],
 )
-def test_a_verdict_has_its_level(verdict: NightVerdict, level: str, title: str) -> None:
+def test_a_verdict_has_its_level(verdict: Verdict, level: str, title: str) -> None:
     """The title is name, verdict and exit code; the message is why, and what may be the cause."""
     (line,) = night_annotations(
         night(verdict, reason="5 points: less", changes=["prompt changed", "new model"])

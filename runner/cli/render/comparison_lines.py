@@ -23,7 +23,7 @@ _P_SHOWN: Final = 0.001
 
 def verdict_line(name: str, nights: int, outcome: GateOutcome) -> str:
     """Return the line that names the verdict."""
-    verdict = VERDICT_WORDS[outcome.verdict.value]
+    verdict = VERDICT_WORDS[outcome.verdict]
     words = f"{one_line(name, _NAME_LENGTH)} against {text.count(nights, 'night')}: {verdict}"
     notes = ["measured twice"] * outcome.is_repeated + ["provisional: few nights"] * outcome.is_provisional
     return f"{words} ({', '.join(notes)})" if notes else words

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from runner.rules.evaluation.night_report import NightVerdict
+from runner.rules.evaluation.verdict import Verdict
 from runner.rules.evaluation.verdicts import EXIT_CODES
 from runner.rules.exit_codes import ExitCode
 from runner.rules.json_object import SCHEMA, JsonObject, Schema, about
@@ -52,7 +52,7 @@ class Comparison(JsonObject, frozen=True, kw_only=True):
     """`runner compare`."""
 
     schema: Schema = SCHEMA
-    verdict: Annotated[NightVerdict | None, about("of the gate; null: one file was compared with one")]
+    verdict: Annotated[Verdict | None, about("of the gate; null: one file was compared with one")]
     exit_code: Annotated[int, about("of the command")]
     nights: Annotated[int, about("that the first side was compared with")]
     change: Annotated[ComparedChange | None, about("null: no baseline, or no item in both")]
@@ -73,7 +73,7 @@ def comparison_object(
     verdict = None if outcome is None else outcome.verdict
     worst_first = sorted(pairing.pairs.items(), key=lambda pair: pair[1].delta)
     return Comparison(
-        verdict=None if verdict is None else verdict.value,
+        verdict=verdict,
         exit_code=ExitCode.OK if verdict is None else EXIT_CODES[verdict],
         nights=nights,
         change=None if found is None else _change(found),

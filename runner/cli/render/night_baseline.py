@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from runner.cli.render import layout, text
 from runner.cli.render.night_history import state_words
-from runner.rules.evaluation.night_gate import POOL_LEAST, POOL_MOST
 from runner.rules.evaluation.plain_words import percent
+from runner.rules.evaluation.pool import POOL_LEAST, pool_of
 from runner.rules.json_object import SCHEMA, JsonObject, Schema, about
 from runner.rules.redact import one_line
 from runner.rules.shell_words import shell_word
@@ -42,7 +42,7 @@ def baseline_object(suite: str, nights: Sequence[HistoryNight]) -> SuiteBaseline
     return SuiteBaseline(
         schema=SCHEMA,
         suite=suite,
-        pool=[night.name for night in _pool(nights)],
+        pool=[night.name for night in pool_of(nights)],
         pinned=[
             PinnedNight(name=night.pinned_as, night=night.name)
             for night in nights
@@ -54,7 +54,7 @@ def baseline_object(suite: str, nights: Sequence[HistoryNight]) -> SuiteBaseline
 
 def baseline_lines(suite: str, nights: Sequence[HistoryNight]) -> list[str]:
     """Return the pool, the pinned nights, and those that could be accepted, in 80 columns."""
-    pool, left_out = _pool(nights), _left_out(nights)
+    pool, left_out = pool_of(nights), _left_out(nights)
     pinned = [night for night in nights if night.pinned_as is not None]
     lines = [_pool_text(suite, len(pool)), *_table(pool)]
     if pinned:
@@ -63,10 +63,6 @@ def baseline_lines(suite: str, nights: Sequence[HistoryNight]) -> list[str]:
         name = f"runner baseline {shell_word(suite)} accept {shell_word(_occasion(left_out[-1]))}"
         lines += ["left out, until it is accepted", *_table(left_out), f"  to accept one: {name}"]
     return lines
-
-
-def _pool(nights: Sequence[HistoryNight]) -> Sequence[HistoryNight]:
-    return [night for night in nights if night.is_accepted and night.is_valid][-POOL_MOST:]
 
 
 def _left_out(nights: Sequence[HistoryNight]) -> Sequence[HistoryNight]:

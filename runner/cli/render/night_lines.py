@@ -32,6 +32,7 @@ from runner.rules.evaluation.forms.score_words import (
     score_words,
     unscored_words,
 )
+from runner.rules.evaluation.verdict import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -43,7 +44,7 @@ _INDENT: Final = 2
 _BEGIN: Final = 12  # cells, with the label
 _LINES_MAX: Final = 12
 _WORST_SHOWN: Final = 5
-_MOVED: Final = ("regressed", "improved")  # verdicts that are about the change of a score
+_MOVED: Final = (Verdict.REGRESSED, Verdict.IMPROVED)  # verdicts that are about the change of a score
 
 
 def night_lines(report: NightReport) -> list[str]:

@@ -38,9 +38,13 @@ class NamedFile(NamedTuple):
 
 
 class FoundDrop(NamedTuple):
-    """A drop, 0 to 1, that is found in 8 of 10 nights, for a mean of `score` and a baseline of `nights`."""
+    """A drop, 0 to 1, that is found in 8 of 10 nights, for a mean of `score` and a baseline of `nights`.
+
+    `drop_together` is found where all items of a cluster rise and fall as one; None without clusters.
+    """
 
     drop: float
+    drop_together: float | None
     score: float
     nights: int
 
@@ -83,7 +87,7 @@ def suite_rows(suite: SuiteFacts) -> Iterator[tuple[str, str]]:
     for warning in suite.warnings:
         yield "warning:", f" {one_line(warning, _SENTENCE_LENGTH)}"
     if suite.detectable is not None:
-        yield "finds", _detectable(suite.detectable, suite.clusters)
+        yield "finds", _detectable(suite.detectable)
 
 
 def _items(suite: SuiteFacts) -> str:
@@ -104,9 +108,15 @@ def _grader(grader: GraderFacts) -> str:
     return f"{name}: grades {text.count(grader.tried, 'target')} as right"
 
 
-def _detectable(found: FoundDrop, clusters: int) -> str:
-    together = "; a larger one where the items of a cluster rise and fall together" if clusters else ""
+def _detectable(found: FoundDrop) -> str:
+    drop, more = f"a drop of {100 * found.drop:.1f} points", "items"
+    if found.drop_together is not None:
+        drop += (
+            " where the items of a cluster rise and fall each by itself,"
+            f" of {100 * found.drop_together:.1f} where all of them do as one"
+        )
+        more = "clusters"
     return (
-        f"a drop of {100 * found.drop:.1f} points, 8 times in 10, after {text.count(found.nights, 'night')}"
-        f" and if {100 * found.score:.0f} % is right; more epochs or items find a smaller one{together}"
+        f"{drop}, 8 times in 10, after {text.count(found.nights, 'night')}"
+        f" and if {100 * found.score:.0f} % is right; more epochs or {more} find a smaller one"
     )

@@ -46,7 +46,10 @@ class CheckedGrader(JsonObject, frozen=True, kw_only=True):
 class DetectableDrop(JsonObject, frozen=True, kw_only=True):
     """The drop of the primary score that is found in 8 of 10 nights."""
 
-    drop: Annotated[float, about("0 to 1")]
+    drop: Annotated[float, about("0 to 1, where each item rises and falls by itself")]
+    drop_together: Annotated[
+        float | None, about("where all items of a cluster rise and fall as one; null: no two items share one")
+    ]
     score: Annotated[float, about("the mean that is assumed")]
     nights: Annotated[int, about("of the baseline")]
 

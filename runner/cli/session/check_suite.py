@@ -81,7 +81,7 @@ def _refuse_flags(flags: LoadFlags) -> None:
 
 def _facts(read: ReadSuite) -> SuiteFacts:
     suite, found = read.suite, read.read_items
-    found_drop = suite_detectable(suite, len(read.items))
+    found_drop = suite_detectable(suite, read.items)
     clusters = {item.cluster for item in read.items if item.cluster is not None}
     return SuiteFacts(
         name=suite.name,

@@ -17,10 +17,11 @@ from runner.evals.compared_side import comparable, read_side
 from runner.evals.night import night_end
 from runner.evals.night.item_lines import changed_items
 from runner.rules.errors import UsageError
-from runner.rules.evaluation.night_gate import POOL_LEAST, Verdict
+from runner.rules.evaluation.pool import POOL_LEAST
 from runner.rules.evaluation.scored_night import night_result
-from runner.rules.evaluation.scores import coverage, paired, pooled
+from runner.rules.evaluation.scores import coverage, paired
 from runner.rules.evaluation.suite_json import decode_suite
+from runner.rules.evaluation.verdict import Verdict
 from runner.rules.evaluation.verdicts import EXIT_CODES
 from runner.rules.exit_codes import ExitCode
 from runner.rules.statistics.comparison import difference
@@ -62,9 +63,8 @@ class Comparer:
         tonight = self._side(first)
         repeated = tonight.again if again is None else comparable(tonight, self._side(again)).scores
         before = [comparable(tonight, self._side(path)).scores for path in others]
-        outcome, pairing, pool_nights = night_result(tonight.scores, repeated, before, alpha=alpha)
-        base = coverage(pooled(before[-pool_nights:]))
-        sides = ((tonight.name, coverage(tonight.scores)), ("the nights", base))
+        outcome, pairing, pool, pool_nights = night_result(tonight.scores, repeated, before, alpha=alpha)
+        sides = ((tonight.name, coverage(tonight.scores)), ("the nights", coverage(pool)))
         if self._as_json:
             print_json(comparison_object(outcome.difference, pairing, sides, outcome, pool_nights))
         else:

@@ -27,6 +27,7 @@ from runner.rules.evaluation.night_facts import (
     PastNight,
 )
 from runner.rules.evaluation.scores import pooled
+from runner.rules.evaluation.verdict import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -203,7 +204,7 @@ def _past(stored: _NightData, row: Row[Any], rows: Sequence[MeasurementRow]) -> 
         content=decode_content(row.content),
         answers=answer_groups.answer_counts(groups),
         services=answer_groups.services(groups),
-        is_meant=bool(row.is_accepted) and row.verdict == "regressed",
+        is_meant=bool(row.is_accepted) and row.verdict == Verdict.REGRESSED,
     )
 
 

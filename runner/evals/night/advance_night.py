@@ -24,6 +24,7 @@ from runner.evals.night.load_measurement import load_measurement, run_options
 from runner.evals.night.stored_night import read_night
 from runner.evals.regrade_nights import only, regrade_pool, without_files
 from runner.rules.errors import UsageError
+from runner.rules.evaluation.verdict import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,7 +67,7 @@ class NightSteps:
                 return run_id
             regrade_pool(self.database, night, self.folder)
             report = decide_night.decide(self.database, night)
-            if report.verdict == "measure_again":
+            if report.verdict is Verdict.MEASURE_AGAIN:
                 self.note(f"{night.row.name} looks worse: all of it is measured again before a verdict")
                 self._load(night, 2)
 

@@ -14,6 +14,7 @@ from runner.db.evaluation.nights import NightState
 from runner.evals.night.stored_night import StoredNight, read_night
 from runner.rules.errors import Bug
 from runner.rules.evaluation.make_report import night_report
+from runner.rules.evaluation.verdict import Verdict
 from runner.rules.evaluation.verdicts import is_accepted_by_itself, is_valid
 from runner.rules.exit_codes import ExitCode
 from runner.rules.json_object import encoded
@@ -34,7 +35,7 @@ def decide(database: Database, night: StoredNight) -> NightReport:
     """Return the report of a night; store it and end the night, unless it has to be measured again."""
     with database.read() as connection:
         report = report_of(connection, night)
-    if report.verdict != "measure_again":
+    if report.verdict is not Verdict.MEASURE_AGAIN:
         end(database, night, report)
     return report
 
@@ -61,7 +62,11 @@ def report_of(
     cut_short = _cut_short(connection, night)
     if cut_short is not None:
         report = msgspec.structs.replace(
-            report, verdict="no_verdict", exit_code=cut_short.exit_code.value, reason=cut_short.reason
+            report,
+            verdict=Verdict.NO_VERDICT,
+            exit_code=cut_short.exit_code.value,
+            reason=cut_short.reason,
+            gates=[msgspec.structs.replace(gate, is_deciding=False) for gate in report.gates],
         )
     return report
 

@@ -13,7 +13,7 @@ from runner.rules.evaluation import item_changes
 from runner.rules.evaluation.column_night import NightColumns
 from runner.rules.evaluation.forms.items_csv import ItemLine
 from runner.rules.evaluation.grader_scores import baseline_of
-from runner.rules.evaluation.tallies import tallies
+from runner.rules.evaluation.score_sums import score_sums
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +48,7 @@ def changed_items(connection: Connection, night: NightRow, suite: Suite) -> list
 
 def _lines(night: ColumnNight) -> Iterator[ItemLine]:
     """Yield the items of a column beside its baseline, without labels."""
-    own, base = tallies(night.together, night.first), night.pool
+    own, base = score_sums(night.together, night.first), night.pool
     for place, (item, scores) in enumerate(night.together.items()):
         has_base = night.baseline.is_enough and base.answers[place] > 0
         yield ItemLine(

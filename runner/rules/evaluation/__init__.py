@@ -8,7 +8,7 @@ A night: `night_facts` has all that is known of it; `make_report` makes its `nig
 and one grader beside its baseline, with the noise that `past_noise` learned. `night_gate` decides whether a
 column dropped, `verdicts` which gate decides and what follows; `gate_text` says why.
 
-Scores: `scores` by item, `tallies` of one side. `scored_night` is a night of `compare`, from scores alone.
+Scores: `scores` by item, `score_sums` of one side. `scored_night` is a night of `compare`, from scores alone.
 
 What is stored: `suite_json`, `item_json`, `night_content` (hashes), `report_summary` (numbers for lists);
 `kept_answers` says which nights keep their answers.

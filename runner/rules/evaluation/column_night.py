@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from runner.rules.evaluation.graders import takes_scores
-from runner.rules.evaluation.night_gate import POOL_LEAST, GateOutcome, NightNoise, night_noise, no_drop
+from runner.rules.evaluation.night_gate import GateOutcome, NightNoise, night_noise, no_drop
 from runner.rules.evaluation.past_noise import PastScores, past_z
+from runner.rules.evaluation.pool import POOL_LEAST, pool_of
+from runner.rules.evaluation.score_sums import PairedItems, ScoreSums, added, paired_items, score_sums
 from runner.rules.evaluation.scores import pooled
 from runner.rules.evaluation.suite import BASELINE_DEFAULT, parse_baseline
-from runner.rules.evaluation.tallies import PairedItems, Tallies, added, paired_items, tallies
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
@@ -44,7 +45,7 @@ class ColumnNight:
     first: Scores
     again: Scores | None
     baseline: Baseline
-    pool: Tallies
+    pool: ScoreSums
     past_z: Sequence[float]
     clusters: Sequence[Hashable] | None
     is_repeatable: bool
@@ -62,7 +63,7 @@ class ColumnNight:
 
     def paired(self, scores: Scores) -> PairedItems:
         """Return scores of the night beside the pool."""
-        return paired_items(tallies(scores, self.first), self.pool, self.clusters)
+        return paired_items(score_sums(scores, self.first), self.pool, self.clusters)
 
     def change(self, unscored: int | None = None) -> Difference | None:
         """Return what all measurements say about the pool, with the noise of nights; None without a baseline.
@@ -104,12 +105,12 @@ class NightColumns:
 
     def _made(self, column: Column, baseline: str) -> ColumnNight:
         facts = self.facts
-        first = _padded(facts.first.scores[column], facts.suite.epochs)
+        first = facts.first.scores[column]
         items = list(first)
         is_repeatable = not takes_scores(facts.suite.grader(column.grader))
         again = None
         if facts.again is not None and is_repeatable:
-            again = _padded(facts.again.scores[column], facts.suite.epochs)
+            again = facts.again.scores[column]
         found = _baseline(facts.past, column, baseline)
         clusters = _cluster_of_each(items, facts.clusters)
         if column not in self._past_z:
@@ -121,7 +122,7 @@ class NightColumns:
             again=again,
             baseline=found,
             pool=added(
-                [tallies({}, items), *(tallies(night.scores[column], items) for night in found.nights)]
+                [score_sums({}, items), *(score_sums(night.scores[column], items) for night in found.nights)]
             ),
             past_z=self._past_z[column],
             clusters=clusters,
@@ -136,25 +137,20 @@ def filled(scores: Scores, unscored: int | None) -> Scores:
     return {item: [unscored if one is None else one for one in found] for item, found in scores.items()}
 
 
-def _padded(scores: Scores, epochs: int) -> Scores:
-    """Return scores in which each item has one for each epoch: None for an answer that is missing."""
-    return {item: [*found, *[None] * (epochs - len(found))] for item, found in scores.items()}
-
-
 def _baseline(past: Sequence[PastNight], column: Column, baseline: str) -> Baseline:
     """Return the nights of `rolling:N` or `pinned:NAME` that have scores of a column."""
     known = [night for night in past if night.scores.get(column)]
     nights, pinned = parse_baseline(baseline)
     if pinned is not None:
         return Baseline([night for night in known if night.pinned_as == pinned][-1:], 1)
-    return Baseline([night for night in known if night.is_accepted][-nights:], min(POOL_LEAST, nights))
+    return Baseline(pool_of(known, nights), min(POOL_LEAST, nights))
 
 
 def _past_scores(night: PastNight, column: Column, items: Sequence[str]) -> PastScores:
     """Return an earlier night as the noise is learned from it."""
-    first = tallies(night.first[column], items)
+    first = score_sums(night.first[column], items)
     is_measured_once = night.scores[column] == night.first[column]
-    together = first if is_measured_once else tallies(night.scores[column], items)
+    together = first if is_measured_once else score_sums(night.scores[column], items)
     asked = (night.content.prompts.get(column.variant), night.content.models.get(column.variant))
     return PastScores(first, together, night.is_accepted, asked, night.is_meant)
 

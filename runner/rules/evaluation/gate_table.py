@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, get_args
 
-from runner.rules.evaluation.night_gate import POOL_LEAST, POOL_MOST
+from runner.rules.evaluation.pool import POOL_LEAST, POOL_MOST
 from runner.rules.evaluation.suite import (
     BASELINE_DEFAULT,
     FALSE_ALARM_NIGHTS,

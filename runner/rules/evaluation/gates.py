@@ -10,11 +10,12 @@ from msgspec.structs import replace
 from runner.rules.evaluation import gate_text
 from runner.rules.evaluation.joined_counts import joined_counts
 from runner.rules.evaluation.night_facts import Column
-from runner.rules.evaluation.night_gate import GateOutcome, Verdict, night_noise
+from runner.rules.evaluation.night_gate import GateOutcome, night_noise
 from runner.rules.evaluation.night_report import GateReport
 from runner.rules.evaluation.scores import coverage
 from runner.rules.evaluation.suite import COMPARING_RULES, MEASURED_DEFAULT, GateSpec
-from runner.rules.evaluation.verdicts import MEASURED
+from runner.rules.evaluation.verdict import Verdict
+from runner.rules.evaluation.verdicts import MEASURED, says_invalid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -67,9 +68,7 @@ def gate_reports(columns: NightColumns) -> list[GateReport]:
     found: list[GateReport] = []
     for subject in columns.facts.suite.subjects:
         of_variant = [_report(_case(columns, gate, subject.name)) for gate in columns.facts.suite.gates]
-        is_invalid = any(
-            one.rule == MEASURED and one.verdict == Verdict.NO_VERDICT.value for one in of_variant
-        )
+        is_invalid = any(map(says_invalid, of_variant))
         found += _without_verdict(of_variant) if is_invalid else of_variant
     return found
 
@@ -88,7 +87,7 @@ def _report(case: GateCase) -> GateReport:
         variant=case.night.column.variant,
         grader=case.gate.grader,
         rule=case.gate.rule,
-        verdict=decision.verdict.value,
+        verdict=decision.verdict,
         text=decision.text,
         baseline=[night.name for night in case.night.baseline.nights] if compares else [],
         is_provisional=outcome is not None and outcome.is_provisional,
@@ -105,7 +104,7 @@ def _without_verdict(gates: list[GateReport]) -> Iterator[GateReport]:
         if gate.rule == MEASURED:
             yield gate
         else:
-            yield replace(gate, verdict=Verdict.NO_VERDICT.value, text=gate_text.invalid())
+            yield replace(gate, verdict=Verdict.NO_VERDICT, text=gate_text.invalid())
 
 
 def _measured(case: GateCase) -> Decision:

@@ -10,9 +10,9 @@ from msgspec.structs import replace
 from runner.rules.evaluation.night_facts import Column
 from runner.rules.evaluation.night_gate import night_noise
 from runner.rules.evaluation.night_report import GraderReport, ScoreChange
+from runner.rules.evaluation.score_sums import score_sums
 from runner.rules.evaluation.scores import coverage
 from runner.rules.evaluation.suite import BASELINE_DEFAULT, FALSE_ALARM_NIGHTS
-from runner.rules.evaluation.tallies import tallies
 from runner.rules.statistics.detectable import detectable_effect, detectable_from_scores
 from runner.rules.statistics.intervals import (
     Interval,
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
 
     from runner.rules.evaluation.column_night import ColumnNight, NightColumns
+    from runner.rules.evaluation.score_sums import ScoreSums
     from runner.rules.evaluation.suite import GraderSpec, Suite
-    from runner.rules.evaluation.tallies import Tallies
     from runner.rules.statistics.comparison import Difference
     from runner.rules.statistics.intervals import MeanError
 
@@ -56,7 +56,7 @@ def _report(columns: NightColumns, variant: str, grader: GraderSpec) -> GraderRe
     alarm_nights = FALSE_ALARM_NIGHTS if gate is None else gate.false_alarm_nights
     night = columns.beside(Column(variant, grader.name), baseline_of(suite, grader.name))
     side = coverage(night.together)
-    interval = _interval(tallies(night.together, night.first), night.clusters)
+    interval = _interval(score_sums(night.together, night.first), night.clusters)
     return GraderReport(
         variant=variant,
         grader=grader.name,
@@ -79,7 +79,7 @@ def _commonest(reasons: Mapping[str, int]) -> dict[str, int]:
     return dict(ordered[:_REASONS_MAX])
 
 
-def _interval(side: Tallies, clusters: Sequence[Hashable] | None) -> Interval | None:
+def _interval(side: ScoreSums, clusters: Sequence[Hashable] | None) -> Interval | None:
     """Return the interval of a mean over items; None where no item has a score."""
     places = [place for place, answers in enumerate(side.answers) if answers]
     if not places:
@@ -94,7 +94,7 @@ def _interval(side: Tallies, clusters: Sequence[Hashable] | None) -> Interval | 
     return _around(means, clustered_error(means, of_items), len(set(of_items)))
 
 
-def _is_binary(side: Tallies) -> bool:
+def _is_binary(side: ScoreSums) -> bool:
     """Return whether all scores are 0 or 1."""
     return all(isinstance(total, int) for total in side.sums)
 
@@ -131,7 +131,7 @@ def _detectable(night: ColumnNight, found: Difference, epochs: int, alpha: float
     Of clusters that does not say enough: there it is the scatter of this night's change.
     """
     if night.clusters is not None:
-        return min(1.0, detectable_effect(found.error.standard_error, alpha))
+        return min(1.0, detectable_effect(found.error.standard_error, alpha, found.error.df))
     places = night.paired(night.together).places
     base = [tuple(column[place] for column in night.pool) for place in places]
     repeated = [(int(n), total, squares) for n, total, squares in base if n > 1]

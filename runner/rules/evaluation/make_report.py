@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from runner.rules.evaluation.column_night import NightColumns
 from runner.rules.evaluation.gates import gate_reports
 from runner.rules.evaluation.grader_scores import baseline_of, grader_reports
 from runner.rules.evaluation.item_changes import items_report
 from runner.rules.evaluation.joined_counts import joined_counts
 from runner.rules.evaluation.night_facts import Column
-from runner.rules.evaluation.night_gate import POOL_MOST, Verdict
 from runner.rules.evaluation.night_report import AnswersReport, NightCost, NightReport
 from runner.rules.evaluation.night_services import change_reports, service_reports
+from runner.rules.evaluation.pool import pool_of
 from runner.rules.evaluation.verdicts import EXIT_CODES, deciding_gate, sentence_of
 from runner.rules.json_object import SCHEMA
 
@@ -24,7 +26,7 @@ def night_report(facts: NightFacts) -> NightReport:
     """Return the report of a night; the suite has at least one item and one gate."""
     columns = NightColumns(facts)
     suite = facts.suite
-    accepted = [night for night in facts.past if night.is_accepted][-POOL_MOST:]
+    accepted = pool_of(facts.past)
     gates = gate_reports(columns)
     deciding = deciding_gate(gates)
     primary = Column(suite.subjects[0].name, suite.primary.name)
@@ -35,12 +37,12 @@ def night_report(facts: NightFacts) -> NightReport:
         night=facts.night,
         occasion=facts.occasion,
         verdict=deciding.verdict,
-        exit_code=EXIT_CODES[Verdict(deciding.verdict)],
+        exit_code=EXIT_CODES[deciding.verdict],
         reason=sentence_of(deciding),
         runs=[measurement.run for measurement in facts.measurements],
         epochs=suite.epochs,
         baseline=[night.name for night in pool],
-        gates=gates,
+        gates=[replace(gate, is_deciding=gate is deciding) for gate in gates],
         graders=grader_reports(columns),
         answers=_answers(joined_counts(facts), accepted[-1].answers if accepted else None),
         items=items_report(columns),

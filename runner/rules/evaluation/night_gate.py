@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from statistics import median
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from runner.rules.evaluation.pool import POOL_LEAST
+from runner.rules.evaluation.verdict import Verdict
 from runner.rules.statistics import student_t
 from runner.rules.statistics.intervals import MeanError
 from runner.rules.statistics.stratified_test import Tails
@@ -15,39 +16,25 @@ from runner.rules.statistics.stratified_test import Tails
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from runner.rules.evaluation.tallies import PairedItems
+    from runner.rules.evaluation.score_sums import PairedItems
     from runner.rules.statistics.comparison import Difference
 
-POOL_MOST: Final = 14  # accepted nights that tonight is compared with
-POOL_LEAST: Final = 3  # below it there is nothing to compare with yet
 SURE_FROM: Final = 7  # nights; with fewer the verdict is provisional
 REMEASURE_BELOW: Final = 0.05  # a first measurement this improbable is repeated before it may alarm
-_PSEUDO_NIGHTS: Final = 4  # nights without noise of their own, added to those that were measured
+_PSEUDO_NIGHTS: Final = 4  # assumed nights without noise of their own, beside those that were measured
 _FAR: Final = 4.0  # usual falls: a night that is further away has had an accident, and counts as if so far
 _MEDIAN_OF_NORMAL: Final = 0.6745  # of the size of a standard normal number
-
-
-class Verdict(StrEnum):
-    """What the gate says about a night."""
-
-    PASSED = "passed"
-    IMPROVED = "improved"
-    REGRESSED = "regressed"
-    NOT_PROVEN = "not_proven"  # that it is no worse
-    NO_VERDICT = "no_verdict"  # too little was measured
-    NO_BASELINE = "no_baseline"
-    MEASURE_AGAIN = "measure_again"  # all of it, before an alarm is given
 
 
 class NightNoise(NamedTuple):
     """How much nights differ beside what their answers alone give: the variance (1 or more) of their z.
 
     A night has noise of its own where the service answers all items a little better or worse than on others.
-    `nights` is how many the variance was learned from.
+    The variance is as certain as one of `df` observations: the nights it was learned from, and the assumed.
     """
 
     variance: float
-    nights: int
+    df: int
 
     def repeated(self) -> NightNoise:
         """Return the noise of a night that was measured twice: its own part weighs twice as much then."""
@@ -57,11 +44,11 @@ class NightNoise(NamedTuple):
         """Return a difference with the noise in its error and its tails."""
         if self.variance == 1:
             return found
-        stretch, df = math.sqrt(self.variance), self.nights
+        stretch = math.sqrt(self.variance)
         z = found.tails.z / stretch
-        lower = student_t.below(z, df)
+        lower = student_t.below(z, self.df)
         tails = Tails(max(found.tails.lower, lower), max(found.tails.upper, 1 - lower), z)
-        error = MeanError(found.error.standard_error * stretch, min(found.error.df, df))
+        error = MeanError(found.error.standard_error * stretch, min(found.error.df, self.df))
         return replace(found, tails=tails, error=error)
 
 
@@ -90,8 +77,8 @@ def night_noise(past_z: Sequence[float]) -> NightNoise:
     counted = [max(-far, min(far, z)) for z in past_z]
     squares = math.fsum(z * z for z in counted)
     falls = math.fsum(2 * z * z for z in counted if z < 0)
-    variance = (max(squares, falls) + _PSEUDO_NIGHTS) / (len(counted) + _PSEUDO_NIGHTS)
-    return NightNoise(max(1.0, variance), len(counted))
+    df = len(counted) + _PSEUDO_NIGHTS
+    return NightNoise(max(1.0, (max(squares, falls) + _PSEUDO_NIGHTS) / df), df)
 
 
 def _usual_fall(past_z: Sequence[float]) -> float:

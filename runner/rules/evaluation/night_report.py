@@ -6,11 +6,8 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, UnsetType, field
 
+from runner.rules.evaluation.verdict import Verdict
 from runner.rules.json_object import MONEY, JsonObject, Moment, Schema, about
-
-NightVerdict = Literal[
-    "passed", "improved", "regressed", "not_proven", "no_verdict", "no_baseline", "measure_again"
-]
 
 
 class GateReport(JsonObject, frozen=True, kw_only=True):
@@ -19,7 +16,7 @@ class GateReport(JsonObject, frozen=True, kw_only=True):
     variant: Annotated[str, about('of the subject; "" where the suite has one')]
     grader: Annotated[str | None, about("null: the gate is for all answers")]
     rule: Annotated[str, about("no-drop, no-worse, at-least or measured")]
-    verdict: NightVerdict
+    verdict: Verdict
     text: Annotated[str, about("why, in a sentence")]
     baseline: Annotated[list[str], about("names of the nights that it was compared with")]
     is_provisional: Annotated[bool, about("few nights")]
@@ -28,6 +25,7 @@ class GateReport(JsonObject, frozen=True, kw_only=True):
     alpha: Annotated[float | None, about("the gate alarms where p is not above it")]
     z: Annotated[float | None, about("of the first measurement, in standard deviations, without that noise")]
     noise: Annotated[float | None, about("variance of z over the nights before; 1 is none")]
+    is_deciding: Annotated[bool, about("the verdict of the night is that of this gate")] = False
 
 
 class ScoreChange(JsonObject, frozen=True, kw_only=True):
@@ -144,7 +142,7 @@ class NightReport(JsonObject, frozen=True, kw_only=True):
     suite: str
     night: Annotated[str, about("SUITE@OCCASION")]
     occasion: str
-    verdict: NightVerdict
+    verdict: Verdict
     exit_code: Annotated[
         int, about("of the command: 0; 10, regressed; 11, no verdict or not proven; 9, its run was cancelled")
     ]

@@ -6,8 +6,9 @@ from collections import deque
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from runner.rules.evaluation.night_gate import POOL_LEAST, POOL_MOST, REMEASURE_BELOW
-from runner.rules.evaluation.tallies import Tallies, added, paired_items
+from runner.rules.evaluation.night_gate import REMEASURE_BELOW
+from runner.rules.evaluation.pool import POOL_LEAST, POOL_MOST
+from runner.rules.evaluation.score_sums import ScoreSums, added, paired_items
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Sequence
@@ -21,8 +22,8 @@ class PastScores(NamedTuple):
     `subject` says what was asked, such as a hash of the prompt. `is_meant`: it regressed, and was accepted.
     """
 
-    first: Tallies
-    together: Tallies
+    first: ScoreSums
+    together: ScoreSums
     is_accepted: bool = True
     subject: Hashable = None
     is_meant: bool = False

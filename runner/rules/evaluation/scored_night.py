@@ -5,22 +5,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from runner.rules.evaluation import night_gate
-from runner.rules.evaluation.night_gate import POOL_MOST, GateOutcome
 from runner.rules.evaluation.past_noise import PastScores, past_z
+from runner.rules.evaluation.pool import newest
+from runner.rules.evaluation.score_sums import paired_items, score_sums
 from runner.rules.evaluation.scores import Pairing, paired, pooled
-from runner.rules.evaluation.tallies import paired_items, tallies
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from runner.rules.evaluation.night_gate import GateOutcome
     from runner.rules.evaluation.scores import Scores
 
 
 class NightResult(NamedTuple):
-    """What the gate says about a night, and its items beside those of the pool, in all measurements."""
+    """What the gate says about a night, and its items beside those of the pool, in all measurements.
+
+    `pool` has the scores of the nights in it together, `pool_nights` is how many they are.
+    """
 
     outcome: GateOutcome
     pairing: Pairing
+    pool: Scores
     pool_nights: int
 
 
@@ -30,20 +35,20 @@ def night_result(
     """Return what the gate says about a night.
 
     `again` is its repeated measurement, `nights` are the accepted ones before it, oldest first.
-
     `alpha` is the share of unchanged nights that may alarm.
     """
     items = list(tonight)
-    pool = pooled(nights[-POOL_MOST:])
-    base = tallies(pool, items)
+    pool_nights = newest(nights)
+    pool = pooled(pool_nights)
+    base = score_sums(pool, items)
     together = tonight if again is None else pooled((tonight, again))
-    past = [PastScores(side, side) for side in (tallies(night, items) for night in nights)]
+    past = [PastScores(side, side) for side in (score_sums(night, items) for night in nights)]
     outcome = night_gate.no_drop(
-        paired_items(tallies(tonight, items), base),
-        None if again is None else paired_items(tallies(together, items), base),
+        paired_items(score_sums(tonight, items), base),
+        None if again is None else paired_items(score_sums(together, items), base),
         list(past_z(past)),
-        pool_nights=min(len(nights), POOL_MOST),
+        pool_nights=len(pool_nights),
         alpha=alpha,
     )
     pairing = paired(together if outcome.is_repeated else tonight, pool)
-    return NightResult(outcome, pairing, min(len(nights), POOL_MOST))
+    return NightResult(outcome, pairing, pool, len(pool_nights))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from runner.rules.evaluation.tallies import paired_items, tallies
+from runner.rules.evaluation.score_sums import paired_items, score_sums
 
 if TYPE_CHECKING:
     from runner.rules.statistics.comparison import Paired
@@ -54,7 +54,7 @@ def coverage(scores: Scores) -> Coverage:
 def paired(first: Scores, second: Scores) -> Pairing:
     """Return what two sides have in common. Sums of an item are of type int where its scores are 0 or 1."""
     items = [item for item in first if item in second]
-    found = paired_items(tallies(first, items), tallies(second, items))
+    found = paired_items(score_sums(first, items), score_sums(second, items))
     return Pairing(
         pairs={items[place]: pair for place, pair in zip(found.places, found.pairs, strict=True)},
         only_first=_only(first, second),

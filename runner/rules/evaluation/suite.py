@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
+from runner.rules.evaluation.pool import POOL_MOST
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 GateRule = Literal["no-drop", "no-worse", "at-least", "measured"]
 COMPARING_RULES: Final[tuple[GateRule, ...]] = ("no-drop", "no-worse")
 MEASURED_DEFAULT: Final = 0.98  # of the answers; a night with fewer has no verdict
-BASELINE_DEFAULT: Final = "rolling:14"
+BASELINE_DEFAULT: Final = f"rolling:{POOL_MOST}"
 AGAIN: Final = ".again"  # ends the name of a second measurement's run: SUITE.again@DATE
 FALSE_ALARM_NIGHTS: Final = 90  # one false alarm in so many unchanged nights
 

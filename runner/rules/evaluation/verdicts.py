@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from runner.rules.evaluation.night_gate import Verdict
+from runner.rules.evaluation.verdict import Verdict
 from runner.rules.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ def deciding_gate(gates: Sequence[GateReport]) -> GateReport:
 
     Of equally bad ones it is the first.
     """
-    invalid = [gate for gate in gates if _says_invalid(gate)]
-    return invalid[0] if invalid else min(gates, key=lambda gate: _ORDER.index(Verdict(gate.verdict)))
+    invalid = [gate for gate in gates if says_invalid(gate)]
+    return invalid[0] if invalid else min(gates, key=lambda gate: _ORDER.index(gate.verdict))
 
 
 def sentence_of(gate: GateReport) -> str:
@@ -47,13 +47,14 @@ def sentence_of(gate: GateReport) -> str:
 
 def is_valid(report: NightReport) -> bool:
     """Return whether enough of a night was measured: another night never counts for anything later."""
-    return not any(_says_invalid(gate) for gate in report.gates)
+    return not any(says_invalid(gate) for gate in report.gates)
 
 
 def is_accepted_by_itself(report: NightReport) -> bool:
     """Return whether a night joins the baseline of the nights to come without a person's decision."""
-    return is_valid(report) and Verdict(report.verdict) not in _STAYS_OUTSIDE
+    return is_valid(report) and report.verdict not in _STAYS_OUTSIDE
 
 
-def _says_invalid(gate: GateReport) -> bool:
-    return gate.rule == MEASURED and gate.verdict == Verdict.NO_VERDICT.value
+def says_invalid(gate: GateReport) -> bool:
+    """Return whether a gate says that too little of a night was measured."""
+    return gate.rule == MEASURED and gate.verdict is Verdict.NO_VERDICT

@@ -10,12 +10,13 @@ import re
 from typing import TYPE_CHECKING, Final, Literal
 
 from runner.rules.evaluation.plain_words import verdict_words
+from runner.rules.evaluation.verdict import Verdict
 from runner.rules.redact import one_line, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from runner.rules.evaluation.night_report import GateReport, NightReport, NightVerdict
+    from runner.rules.evaluation.night_report import GateReport, NightReport
 
 Level = Literal["error", "warning", "notice"]
 ANNOTATIONS_MAX: Final = 10  # of one level that GitHub shows of a step
@@ -23,12 +24,12 @@ TITLE_LENGTH_MAX: Final = 120
 SENTENCE_LENGTH_MAX: Final = 400
 CAUSES_MAX: Final = 5
 
-_LEVELS: Final[Mapping[NightVerdict, Level]] = {
-    "regressed": "error",
-    "no_verdict": "warning",
-    "not_proven": "warning",
+_LEVELS: Final[Mapping[Verdict, Level]] = {
+    Verdict.REGRESSED: "error",
+    Verdict.NO_VERDICT: "warning",
+    Verdict.NOT_PROVEN: "warning",
 }
-_IS_FINE: Final = frozenset({"passed", "improved", "no_baseline"})
+_IS_FINE: Final = frozenset({Verdict.PASSED, Verdict.IMPROVED, Verdict.NO_BASELINE})
 _DATA: Final = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A"})
 _PROPERTY: Final = _DATA | str.maketrans({":": "%3A", ",": "%2C"})
 # Each of the two may have characters without a width before or within it: GitHub may overlook them.
@@ -72,6 +73,6 @@ def _gate_title(gate: GateReport) -> Iterator[str]:
     yield f"{gate.grader or 'answers'} {gate.rule}: {verdict_words(gate.verdict)}"
 
 
-def _annotation(verdict: NightVerdict, title: str, *sentences: str) -> str:
+def _annotation(verdict: Verdict, title: str, *sentences: str) -> str:
     message = "\n".join(one_line(sentence, SENTENCE_LENGTH_MAX) for sentence in sentences)
     return workflow_command(_LEVELS.get(verdict, "notice"), one_line(title, TITLE_LENGTH_MAX), message)

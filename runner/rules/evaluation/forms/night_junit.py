@@ -18,18 +18,19 @@ from runner.rules.evaluation.forms.night_words import (
     sentence,
     short_name,
 )
+from runner.rules.evaluation.verdict import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from runner.rules.evaluation.night_report import NightReport, NightVerdict
+    from runner.rules.evaluation.night_report import NightReport
 
-_ELEMENTS: Final[Mapping[NightVerdict, str]] = {  # the others have passed
-    "regressed": "failure",
-    "not_proven": "error",
-    "no_verdict": "error",
-    "measure_again": "error",
-    "no_baseline": "skipped",
+_ELEMENTS: Final[Mapping[Verdict, str]] = {  # the others have passed
+    Verdict.REGRESSED: "failure",
+    Verdict.NOT_PROVEN: "error",
+    Verdict.NO_VERDICT: "error",
+    Verdict.MEASURE_AGAIN: "error",
+    Verdict.NO_BASELINE: "skipped",
 }
 
 
@@ -38,7 +39,7 @@ class _Case(NamedTuple):
 
     variant: str
     name: str
-    verdict: NightVerdict
+    verdict: Verdict
     why: str
 
 

@@ -9,33 +9,29 @@ from typing import TYPE_CHECKING, Final
 
 from runner.rules.counted import count, listed
 from runner.rules.evaluation.forms.score_words import gate_of
-from runner.rules.evaluation.verdicts import MEASURED, sentence_of
+from runner.rules.evaluation.verdict import Verdict
+from runner.rules.evaluation.verdicts import MEASURED
 from runner.rules.money import dollars
 from runner.rules.redact import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from runner.rules.evaluation.night_report import (
-        GateReport,
-        NightReport,
-        NightVerdict,
-        ServiceReport,
-    )
+    from runner.rules.evaluation.night_report import GateReport, NightReport, ServiceReport
 
-VERDICT_WORDS: Final[Mapping[str, str]] = {
-    "passed": "PASSED",
-    "improved": "IMPROVED",
-    "regressed": "REGRESSED",
-    "not_proven": "NOT PROVEN",
-    "no_verdict": "NO VERDICT",
-    "no_baseline": "NO BASELINE YET",
-    "measure_again": "NO VERDICT YET",
+VERDICT_WORDS: Final[Mapping[Verdict, str]] = {
+    Verdict.PASSED: "PASSED",
+    Verdict.IMPROVED: "IMPROVED",
+    Verdict.REGRESSED: "REGRESSED",
+    Verdict.NOT_PROVEN: "NOT PROVEN",
+    Verdict.NO_VERDICT: "NO VERDICT",
+    Verdict.NO_BASELINE: "NO BASELINE YET",
+    Verdict.MEASURE_AGAIN: "NO VERDICT YET",
 }
-STOPPING: Final[frozenset[NightVerdict]] = frozenset(
-    {"regressed", "not_proven", "no_verdict", "measure_again"}
+STOPPING: Final = frozenset(
+    {Verdict.REGRESSED, Verdict.NOT_PROVEN, Verdict.NO_VERDICT, Verdict.MEASURE_AGAIN}
 )
-_SAID_BY_SCORES: Final[frozenset[NightVerdict]] = frozenset({"passed", "improved", "regressed"})
+_SAID_BY_SCORES: Final = frozenset({Verdict.PASSED, Verdict.IMPROVED, Verdict.REGRESSED})
 _NAME_LENGTH: Final = 40
 _SENTENCE_LENGTH: Final = 500
 _CODES_SHOWN: Final = 4
@@ -133,7 +129,7 @@ def causes_words(report: NightReport) -> list[str]:
     """Return what differs from the newest night of the baseline; that nothing does, where a score fell."""
     if report.changes:
         return [sentence(change.text) for change in report.changes]
-    if any(gate.verdict == "regressed" for gate in _gates_of_scores(report)):
+    if any(gate.verdict is Verdict.REGRESSED for gate in _gates_of_scores(report)):
         return ["nothing is known to differ: model, fingerprint, prompt, items and graders are as before"]
     return []
 
@@ -170,9 +166,7 @@ def _span(names: Sequence[str]) -> str:
 
 
 def _deciding_gate(report: NightReport) -> GateReport | None:
-    """Return the gate whose verdict and sentence are those of the night."""
-    alike = (gate for gate in report.gates if gate.verdict == report.verdict)
-    return next((gate for gate in alike if report.reason in (gate.text, sentence_of(gate))), None)
+    return next((gate for gate in report.gates if gate.is_deciding), None)
 
 
 def _gates_of_scores(report: NightReport) -> list[GateReport]:

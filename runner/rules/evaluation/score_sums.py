@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping, Sequence
 
 
-class Tallies(NamedTuple):
+class ScoreSums(NamedTuple):
     """What each item has, in an order of items that all sides share.
 
     How many of its answers have a score, the sum of the scores (of type int where all are 0 or 1), and the
@@ -37,22 +37,24 @@ class PairedItems(NamedTuple):
         return difference(self.pairs, self.clusters)
 
 
-def tallies(scores: Mapping[str, Sequence[float | None]], items: Iterable[str]) -> Tallies:
+def score_sums(scores: Mapping[str, Sequence[float | None]], items: Iterable[str]) -> ScoreSums:
     """Return the scores of one side added up; an item without any has 0 answers."""
     known = [[one for one in scores.get(item, ()) if one is not None] for item in items]
-    return Tallies(
+    return ScoreSums(
         answers=tuple(map(len, known)),
         sums=tuple(map(_sum, known)),
         squares=tuple(_sum([one * one for one in found]) for found in known),
     )
 
 
-def added(sides: Sequence[Tallies]) -> Tallies:
+def added(sides: Sequence[ScoreSums]) -> ScoreSums:
     """Return several sides, at least one, together."""
-    return Tallies(*(tuple(map(sum, zip(*column, strict=True))) for column in zip(*sides, strict=True)))
+    return ScoreSums(*(tuple(map(sum, zip(*column, strict=True))) for column in zip(*sides, strict=True)))
 
 
-def paired_items(first: Tallies, base: Tallies, clusters: Sequence[Hashable] | None = None) -> PairedItems:
+def paired_items(
+    first: ScoreSums, base: ScoreSums, clusters: Sequence[Hashable] | None = None
+) -> PairedItems:
     """Return two sides, item by item. `clusters` has the cluster of each item."""
     rows = zip(first.answers, first.sums, base.answers, base.sums, strict=True)
     found = [(place, Paired._make(row)) for place, row in enumerate(rows) if row[0] and row[2]]
