@@ -103,17 +103,6 @@ def test_an_open_night_is_not_graded_again(database: Database) -> None:
     assert not driver.end(driver.begin(), is_regrade=True)
 
 
-def test_the_notification_of_an_end_is_claimed_once(database: Database) -> None:
-    """And not before the end."""
-    driver = NightDriver(database)
-    night = driver.begin()
-
-    assert not driver.write(nights.claim_on_end, night.id, NOW_MS)
-    driver.end(night)
-    assert driver.write(nights.claim_on_end, night.id, NOW_MS)
-    assert not driver.write(nights.claim_on_end, night.id, NOW_MS)
-
-
 def test_a_name_is_pinned_to_one_night(database: Database) -> None:
     """Pinned again it moves; another suite may have the same name."""
     driver = NightDriver(database)

@@ -128,6 +128,23 @@ def test_an_outage_has_no_verdict_until_its_answers_are_sent_again(tmp_path: Pat
         assert nights.nights() == [("sums@n1", "no_baseline"), ("sums@n2", "no_baseline")]
 
 
+def test_another_verdict_of_a_night_is_reported_too(tmp_path: Path) -> None:
+    """After `retry` the same command gives a second verdict and calls --on-end once more, then no more."""
+    with nights_in(tmp_path) as nights:
+        called = tmp_path / "called.txt"
+        flags = ("--on-ambiguous", "hold", "--on-end", f"echo $RUN_VERDICT >>{called}")
+        nights.simulator.switch(faults={"lost": 0.3})
+        nights.eval("n1", *flags, code=11)
+        nights.eval("n1", *flags, code=11)
+        assert called.read_text().split() == ["no_verdict"]
+        nights.simulator.switch(faults={})
+        again = nights.home.start("retry", "sums@n1", "--held", "--yes")
+        assert again.wait() == 0, again.output
+        nights.eval("n1")
+        nights.eval("n1")
+        assert called.read_text().split() == ["no_verdict", "no_baseline"]
+
+
 def test_a_night_in_the_background_ends_by_itself(tmp_path: Path) -> None:
     """The workers grade it, measure it again and call the command; the same command writes its files."""
     with nights_in(tmp_path) as nights:

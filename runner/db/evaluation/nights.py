@@ -198,7 +198,8 @@ def end(
     """
     change = (
         "state = 'ended', verdict = :verdict, exit_code = :exit_code, is_valid = :is_valid,"
-        " is_accepted = :is_accepted, ended_at_ms = :now"
+        " is_accepted = :is_accepted, ended_at_ms ="
+        " CASE WHEN on_end_at_ms >= :now THEN on_end_at_ms + 1 ELSE :now END"  # see `on_end_claims`
     )
     given: dict[str, Any] = {"verdict": verdict, "exit_code": exit_code, "now": now_ms}
     state = NightState.ENDED if is_regrade else NightState.OPEN
@@ -209,8 +210,8 @@ def end(
     connection.execute(
         text(
             "INSERT INTO eval_verdicts (night_id, at_ms, verdict, exit_code, mean, measured, answers, ticks,"
-            " services, report) VALUES (:id, :now, :verdict, :exit_code, :mean, :measured, :answers, :ticks,"
-            " :services, :report)"
+            " services, report) VALUES (:id, (SELECT ended_at_ms FROM eval_nights WHERE id = :id), :verdict,"
+            " :exit_code, :mean, :measured, :answers, :ticks, :services, :report)"
         ),
         {
             **given,
@@ -231,12 +232,6 @@ def report(connection: Connection, night_id: int) -> bytes | None:
     query = text("SELECT report FROM eval_verdicts WHERE night_id = :id ORDER BY id DESC LIMIT 1")
     found = connection.execute(query, {"id": night_id}).scalar_one_or_none()
     return None if found is None else bytes(found)
-
-
-def claim_on_end(connection: Connection, night_id: int, now_ms: int) -> bool:
-    """Claim the --on-end notification of an ended night; False if it was claimed before."""
-    guard = " AND state = 'ended' AND on_end_at_ms IS NULL"
-    return _update(connection, night_id, "on_end_at_ms = :now", guard, now=now_ms)
 
 
 def _lock_suite(connection: Connection, name: str) -> int:
