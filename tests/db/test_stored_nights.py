@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -52,6 +53,20 @@ def test_a_name_is_that_of_one_night_only(database: Database) -> None:
     driver.begin("a")
 
     assert driver.begin("a", new=True).name == "answers@a.3"
+
+
+def test_a_name_is_that_of_no_run(database: Database) -> None:
+    """Nor are those of its measurements: a job file may be called like the suite, and run on its own."""
+    driver = NightDriver(database)
+    rename = text("UPDATE runs SET name = identity")
+    for name in ("answers@a", "answers.again@a.2"):
+        new_run(database, 1, identity=name)
+        driver.write(lambda connection: connection.execute(rename))
+
+    assert driver.begin("a").name == "answers@a.3"
+    assert driver.read(nights.find_by_run_name, "answers.again@a.3").name == "answers@a.3"
+    other = NightDriver(database, replace(suite_of("correct"), name="answers.again"))
+    assert other.begin("a.3").name == "answers.again@a.3.2"
 
 
 def test_variants_are_the_names_of_the_subjects(database: Database) -> None:

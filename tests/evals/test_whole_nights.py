@@ -215,6 +215,35 @@ def test_an_unfinished_night_comes_first(tmp_path: Path) -> None:
         assert nights.report("n1")["answers"]["answered"] == REQUESTS
 
 
+def test_a_night_and_the_run_of_a_file_have_names_of_their_own(tmp_path: Path) -> None:
+    """A file that is called like the suite and runs on the same occasion keeps no night from its verdict.
+
+    Nor does it take the name of a night, or of its second measurement.
+    """
+    with nights_in(tmp_path) as nights:
+        jobs = tmp_path / "sums.jsonl"
+        jobs.write_text((tmp_path / "items.jsonl").read_text())
+        (tmp_path / "sums.again.jsonl").write_text(jobs.read_text())
+
+        def run(name: str, *more: str) -> tuple[int, str]:
+            command = nights.home.start("run", f"{name}.jsonl", "-q", "--force", *more)
+            return command.wait(), command.output
+
+        assert run("sums", "--occasion", "n1")[0] == 0
+        command = nights.home.start(*EVAL, "--occasion", "n1")
+        assert command.wait() == 0, command.output
+        assert "sums@n1 names another run: this is sums@n1.2" in command.output
+        nights.eval("n2")
+        assert nights.nights() == [("sums@n1.2", "no_baseline"), ("sums@n2", "no_baseline")]
+        for name in ("sums", "sums.again"):
+            code, output = run(name, "--occasion", "n2")
+            assert code == 2
+            assert f'the name "{name}@n2" belongs to a night of the suite sums; nothing was done' in output
+        assert run("sums", "--occasion", "n2", "--new")[0] == 0
+        names = nights.home.query("SELECT name FROM runs ORDER BY id")
+        assert names == [("sums@n1",), ("sums@n1.2",), ("sums@n2",), ("sums@n2.2",)]
+
+
 def test_two_commands_of_one_night_pay_once(tmp_path: Path) -> None:
     """Both wait for the same run and print the same verdict."""
     with nights_in(tmp_path) as nights:

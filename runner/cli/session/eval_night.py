@@ -18,6 +18,7 @@ from runner.evals.night.night_options import NightOptions
 from runner.evals.suite.read_suite import read_suite
 from runner.rules.counted import count
 from runner.rules.estimate import Tally
+from runner.rules.occasion import run_name
 from runner.rules.prices import day_of
 from runner.rules.row_faults import row_fault_sentences
 from runner.tables.table import TableError
@@ -58,6 +59,8 @@ def eval_suite(settings: Settings, lease: EngineLease, file: Path, flags: EvalFl
                 new=flags.new,
                 check=calls.refuse_foreign_files,
             )
+        if is_new and not flags.new and night.name != run_name(night.suite, night.occasion):
+            print_note(f"{run_name(night.suite, night.occasion)} names another run: this is {night.name}")
         return calls.measure(night, is_new=is_new)
 
 

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from sqlalchemy import text
 
+from runner.db import runs
 from runner.db.evaluation import graders as grader_rows
 from runner.db.evaluation import items as item_rows
 from runner.rules import occasion as occasion_rules
 from runner.rules.evaluation.report_summary import summarize
+from runner.rules.evaluation.suite import AGAIN
 from runner.rules.evaluation.suite_json import suite_variants
 
 if TYPE_CHECKING:
@@ -127,6 +129,15 @@ def find_by_id(connection: Connection, night_id: int) -> NightRow | None:
 def find_by_name(connection: Connection, name: str) -> NightRow | None:
     """Return the night with a name, SUITE@OCCASION or SUITE@OCCASION.2, or None."""
     return _first(connection, "n.name = :name", "n.id", name=name)
+
+
+def find_by_run_name(connection: Connection, name: str) -> NightRow | None:
+    """Return the night whose first or second measurement has, or will have, a run of this name; or None."""
+    stem, mark, word = name.rpartition("@")
+    found = find_by_name(connection, name)
+    if found is None and stem.endswith(AGAIN):
+        found = find_by_name(connection, f"{stem.removesuffix(AGAIN)}{mark}{word}")
+    return found
 
 
 def unfinished(connection: Connection, suite: str) -> list[NightRow]:
@@ -244,10 +255,17 @@ def _lock_suite(connection: Connection, name: str) -> int:
 
 
 def _free_name(connection: Connection, suite: str, occasion: str, number: int) -> str:
-    """Return the first name from this number on that no night has: one of occasion "a.2" may have it."""
-    while find_by_name(connection, name := occasion_rules.run_name(suite, occasion, number)):
+    """Return the first name from this number on that is free, for the night and for its runs.
+
+    The night or the run of another file or occasion may have it, as those of "a.2" or of SUITE.jsonl.
+    """
+    while any(
+        find_by_run_name(connection, name) or runs.find_by_name(connection, name)
+        for stem in (suite, f"{suite}{AGAIN}")
+        for name in [occasion_rules.run_name(stem, occasion, number)]
+    ):
         number += 1
-    return name
+    return occasion_rules.run_name(suite, occasion, number)
 
 
 def _update(connection: Connection, night_id: int, change: str, guard: str = "", **values: Any) -> bool:
