@@ -72,8 +72,9 @@ class NightDriver:
         new: bool = False,
         graders: Mapping[str, str] | None = None,
         now_ms: int = NOW_MS,
+        printed: Sequence[str] = (),
     ) -> NightRow:
-        """Begin a night; `graders` are hashes by name."""
+        """Begin a night; `graders` are hashes by name, `printed` names of metadata in templates."""
         hashes = {spec.name: f"{spec.name}-1" for spec in self.suite.graders} if graders is None else graders
         with self.database.write() as connection:
             return nights.begin(
@@ -87,6 +88,7 @@ class NightDriver:
                 items=items,
                 graders={name: (sha, b"{}") for name, sha in hashes.items()},
                 now_ms=now_ms,
+                printed=printed,
             )
 
     def measure(

@@ -18,13 +18,19 @@ if TYPE_CHECKING:
     from runner.rules.evaluation.item import Item
 
 
-def put(connection: Connection, suite_id: int, night_id: int, items: Sequence[Item]) -> None:
+def put(
+    connection: Connection, suite_id: int, night_id: int, items: Sequence[Item], printed: Sequence[str] = ()
+) -> None:
     """Store the items of a night in their order.
 
-    An item whose cluster or metadata alone have changed is the same version, with its newest content.
+    An item whose cluster or metadata alone have changed is the same version, with its newest content; but
+    metadata that templates print, with the names `printed`, is part of what is asked.
     """
+    hashes = _version_hashes(connection, suite_id, items, printed)
     columns = [("key", "TEXT"), ("sha256", "BYTEA"), ("content", "BYTEA"), ("suite_id", "INT")]
-    rows = [(item.id, bytes.fromhex(item.sha256), encode_item(item), suite_id) for item in items]
+    rows = [
+        (item.id, sha256, encode_item(item), suite_id) for item, sha256 in zip(items, hashes, strict=True)
+    ]
     bulk.execute(
         connection,
         columns,
@@ -42,6 +48,43 @@ def put(connection: Connection, suite_id: int, night_id: int, items: Sequence[It
         " SELECT v.night_id, v.position, i.id FROM v JOIN eval_items i"
         " ON i.suite_id = v.suite_id AND i.key = v.key AND i.sha256 = v.sha256",
     )
+
+
+def _version_hashes(
+    connection: Connection, suite_id: int, items: Sequence[Item], printed: Sequence[str]
+) -> list[bytes]:
+    """Return the hash of the version that each item is.
+
+    The first values of printed metadata have the hash without metadata, so that a version stays the same one
+    when a template begins to print what was there before; other values have hashes of their own.
+    """
+    plain = [bytes.fromhex(item.sha256) for item in items]
+    if not printed:
+        return plain
+    found = bulk.execute(
+        connection,
+        [("suite_id", "INT"), ("key", "TEXT"), ("sha256", "BYTEA")],
+        [(suite_id, item.id, sha256) for item, sha256 in zip(items, plain, strict=True)],
+        "SELECT i.key, i.content FROM v JOIN eval_items i"
+        " ON i.suite_id = v.suite_id AND i.key = v.key AND i.sha256 = v.sha256",
+    )
+    stored = {key: decode_item(bytes(content)).printed(printed) for key, content in map(tuple, found)}
+    return [
+        sha256
+        if stored.get(item.id, own := item.printed(printed)) == own
+        else bytes.fromhex(item.sha256_with(printed))
+        for item, sha256 in zip(items, plain, strict=True)
+    ]
+
+
+def hashes_of(connection: Connection, night_id: int) -> dict[str, str]:
+    """Return the hash of the version of each item of a night, by its id in the suite."""
+    query = text(
+        "SELECT i.key, i.sha256 FROM eval_night_items n JOIN eval_items i ON i.id = n.item_id"
+        " WHERE n.night_id = :night"
+    )
+    rows = connection.execute(query, {"night": night_id})
+    return {key: bytes(sha256).hex() for key, sha256 in rows}
 
 
 def items_of(connection: Connection, night_id: int) -> list[tuple[int, Item]]:

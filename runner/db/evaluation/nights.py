@@ -79,11 +79,13 @@ def begin(
     items: Sequence[Item],
     graders: Mapping[str, tuple[str, bytes]],
     now_ms: int,
+    printed: Sequence[str] = (),
 ) -> NightRow:
     """Store a night whole; return the newest one of the occasion as it is where there is one, unless `new`.
 
     `spec` is the Suite as JSON, `content` the Content.
     `graders` are by name, each with its sha256 and its spec as JSON. Item ids are unique.
+    `printed`: see `items.put`.
     """
     suite_id = _lock_suite(connection, suite)
     known = find(connection, suite, occasion)
@@ -110,7 +112,7 @@ def begin(
             },
         ).scalar_one()
     )
-    item_rows.put(connection, suite_id, night_id, items)
+    item_rows.put(connection, suite_id, night_id, items, printed)
     grader_rows.put(connection, suite_id, night_id, graders)
     return _one(connection, "n.id = :id", id=night_id)
 

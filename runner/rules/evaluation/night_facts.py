@@ -68,12 +68,17 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
-    """Hashes of what a night was made of, to say what has changed. `prompts` are by variant."""
+    """Hashes of what a night was made of, to say what has changed. `prompts` are by variant.
+
+    `items` is without metadata; `printed` is of the metadata that templates print, None where they print none
+    (or in a night of an earlier version).
+    """
 
     prompts: Mapping[str, str]
     models: Mapping[str, str]
     graders: Mapping[str, str]  # by name
     items: str
+    printed: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
