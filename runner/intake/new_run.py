@@ -38,7 +38,7 @@ def new_run_name(database: Database, stem: str, name: str | None, occasion: str 
 
 
 def refuse_name_of_night(database: Database, stem: str, occasion: str | None) -> None:
-    """Raise UsageError where the run would have the name of a night's run, which could not be loaded then."""
+    """Raise UsageError where the run would have the name of a night's run, which could not load then."""
     name = stem if occasion is None else run_name(stem, occasion)
     with database.read() as connection:
         night = nights.find_by_run_name(connection, name)
@@ -46,7 +46,7 @@ def refuse_name_of_night(database: Database, stem: str, occasion: str | None) ->
         raise UsageError(
             f'the name "{name}" belongs to a night of the suite {night.suite}; nothing was done',
             where=(f"night {night.name}, which runner eval has begun",),
-            fix=f"choose another --name or --occasion; runner status {shell_word(night.name)} shows the night",
+            fix=f"choose another --name or --occasion; runner status {shell_word(night.name)} shows it",
         )
 
 

@@ -74,7 +74,8 @@ def _own_nights(home: LiveRunner) -> Iterator[None]:
     """Let a test have no nights but its own: afterwards their runs are runs like others."""
     yield
     with closing(sqlite3.connect(home.database, timeout=60)) as base:
-        for table in ("eval_nights", "eval_measurements"):
+        found = base.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'eval_%'")
+        for (table,) in found.fetchall():
             base.execute(f"DELETE FROM {table}")
         base.commit()
 

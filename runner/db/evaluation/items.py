@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sqlalchemy import text
 
 from runner.db import bulk
-from runner.rules.evaluation.item_json import decode_item, encode_item
+from runner.rules.evaluation.item_json import decode_cluster, decode_item, encode_item
 from runner.rules.evaluation.night_facts import ItemChanges
 
 if TYPE_CHECKING:
@@ -17,16 +17,24 @@ if TYPE_CHECKING:
 
     from runner.rules.evaluation.item import Item
 
+_PAGE: Final = 1_000  # rows that are read at a time
 
-def put(
-    connection: Connection, suite_id: int, night_id: int, items: Sequence[Item], printed: Sequence[str] = ()
-) -> None:
+
+class NightItems(NamedTuple):
+    """Items, and the names of the metadata that templates of the suite print."""
+
+    items: Sequence[Item]
+    printed: Sequence[str] = ()
+
+
+def put(connection: Connection, suite_id: int, night_id: int, night: NightItems) -> None:
     """Store the items of a night in their order.
 
     An item whose cluster or metadata alone have changed is the same version, with its newest content; but
-    metadata that templates print, with the names `printed`, is part of what is asked.
+    metadata that is printed is part of what is asked.
     """
-    hashes = _version_hashes(connection, suite_id, items, printed)
+    items = night.items
+    hashes = _version_hashes(connection, suite_id, items, night.printed)
     columns = [("key", "TEXT"), ("sha256", "BYTEA"), ("content", "BYTEA"), ("suite_id", "INT")]
     rows = [
         (item.id, sha256, encode_item(item), suite_id) for item, sha256 in zip(items, hashes, strict=True)
@@ -97,21 +105,45 @@ def items_of(connection: Connection, night_id: int) -> list[tuple[int, Item]]:
     return [(item_id, decode_item(bytes(content))) for item_id, content in rows]
 
 
+class ItemPlace(NamedTuple):
+    """An item of a night without its content: its database id, its id in the suite, its cluster."""
+
+    item_id: int
+    key: str
+    cluster: str | None
+
+
+def item_places(connection: Connection, night_id: int) -> list[ItemPlace]:
+    """Return the items of a night without their contents, in the night's order."""
+    query = text(
+        "SELECT i.id, i.key, i.content FROM eval_night_items n JOIN eval_items i ON i.id = n.item_id"
+        " WHERE n.night_id = :night AND n.position >= :first AND n.position < :end ORDER BY n.position"
+    )
+    found: list[ItemPlace] = []
+    while True:  # page by page: contents may be large
+        values = {"night": night_id, "first": len(found), "end": len(found) + _PAGE}
+        rows = connection.execute(query, values).all()
+        found += [ItemPlace(item_id, key, decode_cluster(bytes(content))) for item_id, key, content in rows]
+        if len(rows) < _PAGE:
+            return found
+
+
 def changes_since(connection: Connection, night_id: int, earlier_night_id: int) -> ItemChanges:
     """Return the items of a night beside those of an earlier one, by their ids in the suite, sorted."""
-    query = text(
-        "SELECT n.night_id, i.key, i.id FROM eval_night_items n JOIN eval_items i ON i.id = n.item_id"
-        " WHERE n.night_id IN (:night, :earlier)"
+    versions = (
+        "SELECT item_id, MIN(night_id) AS night_id FROM eval_night_items"
+        " WHERE night_id IN (:night, :earlier) GROUP BY item_id HAVING COUNT(*)"
     )
-    versions: dict[int, dict[str, int]] = {night_id: {}, earlier_night_id: {}}
-    for night, key, item_id in connection.execute(query, {"night": night_id, "earlier": earlier_night_id}):
-        versions[night][key] = item_id
-    now, before = versions[night_id], versions[earlier_night_id]
-    both = now.keys() & before.keys()
-    changed = sorted(key for key in both if now[key] != before[key])
+    values = {"night": night_id, "earlier": earlier_night_id}
+    same = connection.execute(text(f"SELECT COUNT(*) FROM ({versions} = 2) AS v"), values).scalar_one()
+    query = text(f"SELECT v.night_id, i.key FROM ({versions} = 1) v JOIN eval_items i ON i.id = v.item_id")
+    keys: dict[int, set[str]] = {night_id: set(), earlier_night_id: set()}
+    for night, key in connection.execute(query, values):
+        keys[night].add(key)
+    now, before = keys[night_id], keys[earlier_night_id]
     return ItemChanges(
-        same=len(both) - len(changed),
-        added=sorted(now.keys() - before.keys()),
-        removed=sorted(before.keys() - now.keys()),
-        changed=changed,
+        same=same,
+        added=sorted(now - before),
+        removed=sorted(before - now),
+        changed=sorted(now & before),
     )

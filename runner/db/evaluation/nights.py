@@ -18,11 +18,11 @@ from runner.rules.evaluation.suite import AGAIN
 from runner.rules.evaluation.suite_json import suite_variants
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from sqlalchemy import Connection, Row
 
-    from runner.rules.evaluation.item import Item
+    from runner.db.evaluation.items import NightItems
 
 _SELECT = (
     "SELECT n.id, n.suite_id, s.name AS suite, n.occasion, n.repetition, n.name, n.state, n.spec, n.content,"
@@ -76,16 +76,14 @@ def begin(
     spec: bytes,
     content: bytes,
     options: bytes,
-    items: Sequence[Item],
+    items: NightItems,
     graders: Mapping[str, tuple[str, bytes]],
     now_ms: int,
-    printed: Sequence[str] = (),
 ) -> NightRow:
     """Store a night whole; return the newest one of the occasion as it is where there is one, unless `new`.
 
     `spec` is the Suite as JSON, `content` the Content.
     `graders` are by name, each with its sha256 and its spec as JSON. Item ids are unique.
-    `printed`: see `items.put`.
     """
     suite_id = _lock_suite(connection, suite)
     known = find(connection, suite, occasion)
@@ -112,7 +110,7 @@ def begin(
             },
         ).scalar_one()
     )
-    item_rows.put(connection, suite_id, night_id, items, printed)
+    item_rows.put(connection, suite_id, night_id, items)
     grader_rows.put(connection, suite_id, night_id, graders)
     return _one(connection, "n.id = :id", id=night_id)
 

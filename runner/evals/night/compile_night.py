@@ -61,7 +61,7 @@ def metadata_names(items: Sequence[Item]) -> tuple[str, ...]:
 
 
 def printed_metadata(suite: Suite, items: Sequence[Item]) -> list[str]:
-    """Return the names of the metadata that templates of the suite print, sorted: it is part of what is asked."""
+    """Return the names of the metadata that templates of a suite print, sorted: requests have it."""
     if all(subject.user is None for subject in suite.subjects):
         return []
     names = metadata_names(items)

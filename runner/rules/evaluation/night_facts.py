@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from runner.rules.evaluation.scores import Scores
     from runner.rules.evaluation.suite import Suite
+    from runner.rules.evaluation.tallies import Tallies
 
 
 class Column(NamedTuple):
@@ -85,15 +86,16 @@ class Content:
 class PastNight:
     """A night before this one that has a valid measurement.
 
-    `first` is its first measurement, `scores` all of its measurements together. Both are only of items
-    that are the same tonight, by graders that are the same. Only an accepted night is in the pool.
-    `is_meant`: it regressed, and a person accepted it.
+    `first` is its first measurement, `scores` all of its measurements together, added up for each item of
+    tonight in their order; without what it has no scores of. Both are only of items that are the same
+    tonight, by graders that are the same. Only an accepted night is in the pool. `is_meant`: it regressed,
+    and a person accepted it.
     """
 
     name: str
     occasion: str
-    first: Mapping[Column, Scores]
-    scores: Mapping[Column, Scores]
+    first: Mapping[Column, Tallies]
+    scores: Mapping[Column, Tallies]
     is_accepted: bool
     pinned_as: str | None
     content: Content
