@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from operator import add
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from runner.rules.statistics.comparison import Difference, Paired, difference
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping, Sequence
 
 _BYTE_MAX: Final = 255
+_Number = TypeVar("_Number", int, float)
 
 
 class Tallies(NamedTuple):
@@ -102,7 +103,7 @@ def _total(total: float, squares: float) -> float:
     return int(total) if total == squares else float(total)
 
 
-def _summed(columns: Sequence[Sequence[float]]) -> Sequence[float]:
+def _summed(columns: Sequence[Sequence[_Number]]) -> list[_Number]:
     first, *others = columns
     found = list(first)
     for other in others:
