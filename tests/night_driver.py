@@ -13,7 +13,7 @@ from sqlalchemy import text
 from runner.db.evaluation import grades, measurements, nights
 from runner.db.evaluation.graders import grader_ids
 from runner.db.evaluation.grades import AnswerRow, GradeRow
-from runner.db.evaluation.items import items_of
+from runner.db.evaluation.items import NightItems, items_of
 from runner.rules.evaluation.item import Item
 from runner.rules.evaluation.night_content import encode_content
 from runner.rules.evaluation.night_facts import Content
@@ -72,8 +72,9 @@ class NightDriver:
         new: bool = False,
         graders: Mapping[str, str] | None = None,
         now_ms: int = NOW_MS,
+        printed: Sequence[str] = (),
     ) -> NightRow:
-        """Begin a night; `graders` are hashes by name."""
+        """Begin a night; `graders` are hashes by name, `printed` names of metadata in templates."""
         hashes = {spec.name: f"{spec.name}-1" for spec in self.suite.graders} if graders is None else graders
         with self.database.write() as connection:
             return nights.begin(
@@ -84,7 +85,7 @@ class NightDriver:
                 spec=msgspec.json.encode(self.suite),
                 content=encode_content(CONTENT),
                 options=b"{}",
-                items=items,
+                items=NightItems(items, printed),
                 graders={name: (sha, b"{}") for name, sha in hashes.items()},
                 now_ms=now_ms,
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runner.db import runs
+from runner.db.evaluation import nights
 from runner.rules import occasion as occasion_rules
 from runner.rules.states import RunState
 
@@ -38,9 +39,11 @@ def find_unfinished(
 
 
 def next_name(connection: Connection, stem: str, occasion: str) -> str:
-    """Return the name for a fresh run of an occasion: no run has it yet."""
+    """Return the name for a fresh run of an occasion: no run has it yet, and no night."""
     names = [run.name for run in runs.of_occasion(connection, occasion)]
     number = occasion_rules.next_number(names, stem, occasion)
-    while runs.find_by_name(connection, name := occasion_rules.run_name(stem, occasion, number)):
+    while True:
+        name = occasion_rules.run_name(stem, occasion, number)
+        if not (runs.find_by_name(connection, name) or nights.find_by_run_name(connection, name)):
+            return name
         number += 1  # the name belongs to another occasion, as that of "a.2" to the second run of "a"
-    return name

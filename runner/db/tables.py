@@ -361,7 +361,8 @@ class EvalNight(Base):
 
     `spec` is the suite, `content` the hashes of what it was made of, `variants` the names of its subjects in
     their order, `options` the settings of the night, all as JSON. `verdict`, `exit_code` and `is_valid` are
-    those of the newest row of `eval_verdicts`. `on_end_at_ms`: when the command of --on-end was claimed.
+    those of the newest row of `eval_verdicts`. `on_end_at_ms`: when the call of --on-end was last claimed,
+    for the newest verdict of then.
     """
 
     __tablename__ = "eval_nights"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from runner.db.evaluation import facts, nights
-from runner.db.evaluation.items import items_of
+from runner.db.evaluation.items import hashes_of
 from runner.evals.grading.score_file import read_scores
 from runner.rules.errors import UsageError
 from runner.rules.evaluation.night_content import decode_content
@@ -91,6 +91,6 @@ def _of_night(connection: Connection, night: NightRow) -> ComparedScores:
         name=night.name,
         scores=known.first.scores[column],
         again=None if known.again is None else known.again.scores[column],
-        item_hashes={item.id: item.sha256 for _, item in items_of(connection, night.id)},
+        item_hashes=hashes_of(connection, night.id),
         grader_hash=decode_content(night.content).graders[suite.primary.name],
     )

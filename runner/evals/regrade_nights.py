@@ -12,7 +12,7 @@ from runner.db.evaluation import grades, nights
 from runner.db.evaluation.measurements import measurements
 from runner.evals.grading.grade_measurement import grade_run
 from runner.evals.grading.suite_graders import grader_hashes, open_graders
-from runner.evals.night.stored_night import read_night
+from runner.evals.night.stored_night import read_graded, read_night
 from runner.rules.evaluation.graders import takes_scores
 from runner.rules.evaluation.night_content import decode_content, encode_content
 from runner.rules.evaluation.pool import pool_of
@@ -118,7 +118,8 @@ def _regrade(
     folder: Path,
     trusts_code: bool,
 ) -> None:
-    graded = night.graded._replace(graders=grader_ids)
+    with database.read() as connection:
+        graded = read_graded(connection, night)._replace(graders=grader_ids)
     with open_graders(suite, folder, trusts_code=trusts_code) as graders:
         grade_run(database, measurement.id, measurement.run_id, graded, graders, with_answers=False)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from runner.db import new_jobs, removal, runs
 from runner.intake.insert_jobs import JobInserter
-from runner.intake.new_run import new_run_name, refuse_another_run
+from runner.intake.new_run import new_run_name, refuse_another_run, refuse_name_of_night
 from runner.intake.other_content import other_content
 from runner.rules.errors import JobFileError
 from runner.rules.estimate import Tally
@@ -63,12 +63,14 @@ def load(
     lock: Callable[[str], AbstractContextManager[object]] = lambda _: nullcontext(),
     progress: Progress = lambda _lines, _bytes: None,
     tally: Tally | None = None,
+    is_of_night: bool = False,
 ) -> LoadResult:
     """Load an input as a run, unless it is loaded already; return which run that is.
 
     `occasion` is part of the identity; the caller holds a lock of stem and occasion. `lock` returns the
     state folder's lock of a name. `progress` is called with (lines, bytes) read so far,
-    after each chunk. `tally` adds up the requests for an estimate. Raises JobFileError or TableError with the
+    after each chunk. `tally` adds up the requests for an estimate. `is_of_night`: the run is that of a night,
+    and may have its name. Raises JobFileError or TableError with the
     bad lines (nothing is loaded), UsageError where a run of this name or path has other content.
     """
     sha256, size_bytes = source.digest()
@@ -82,6 +84,8 @@ def load(
         if found is not None and not new:
             return _loaded_before(found)
         if not new:
+            if not is_of_night:
+                refuse_name_of_night(database, name or _stem(path), occasion)
             _refuse_conflict(database, path, name, occasion, sha256)
         run_name = new_run_name(database, name or _stem(path), name, occasion, new=new)
         twin = _same_content(database, sha256, is_expected=new or name or occasion)

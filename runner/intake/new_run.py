@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runner.db import occasions, runs
+from runner.db.evaluation import nights
 from runner.rules.errors import UsageError
 from runner.rules.occasion import run_name
+from runner.rules.shell_words import shell_word
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,6 +35,19 @@ def new_run_name(database: Database, stem: str, name: str | None, occasion: str 
             fix=f"choose another --name or --occasion; runner start {found.id} carries on that run",
         )
     return chosen
+
+
+def refuse_name_of_night(database: Database, stem: str, occasion: str | None) -> None:
+    """Raise UsageError where the run would have the name of a night's run, which could not load then."""
+    name = stem if occasion is None else run_name(stem, occasion)
+    with database.read() as connection:
+        night = nights.find_by_run_name(connection, name)
+    if night is not None:
+        raise UsageError(
+            f'the name "{name}" belongs to a night of the suite {night.suite}; nothing was done',
+            where=(f"night {night.name}, which runner eval has begun",),
+            fix=f"choose another --name or --occasion; runner status {shell_word(night.name)} shows it",
+        )
 
 
 def refuse_another_run(

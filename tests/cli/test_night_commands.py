@@ -102,7 +102,12 @@ def test_a_regressed_night_counts_once_it_is_accepted(home: Path) -> None:
     assert "the next night is compared with 3 nights" in shown
     assert "runner baseline answers accept 2026-12-04" in shown
 
-    assert "is accepted" in printed(home, "baseline", "answers", "accept", "2026-12-04")
+    accepted = printed(home, "baseline", "answers", "accept", "2026-12-04")
+    assert "is accepted" in accepted
+    assert "runner baseline answers pin answers@2026-12-04 --as NAME" in accepted
+    assert 'baseline = "pinned:NAME"' in accepted
+    assert all(len(line) <= 100 for line in accepted.splitlines())
+    assert "pin" not in printed(home, "baseline", "answers", "accept", "2026-12-01")
     assert "is already accepted" in printed(home, "baseline", "answers", "accept", "2026-12-04")
 
     after = json_of(home, "baseline", "answers", "show")
@@ -132,8 +137,12 @@ def test_a_night_is_pinned_under_a_name(home: Path) -> None:
     ]
     assert "pinned as spring" in printed(home, "baseline", "answers")
 
-    printed(home, "baseline", "answers", "unpin", "2026-12-03")
+    assert "no longer pinned as spring" in printed(home, "baseline", "answers", "unpin", "spring")
     assert len(json_of(home, "baseline", "answers")["pinned"]) == 1
+    not_pinned = printed(home, "baseline", "answers", "unpin", "2026-12-03")
+    assert "was not pinned; runner baseline answers shows those that are" in not_pinned
+    unknown = printed(home, "baseline", "answers", "unpin", "winter", code=2)
+    assert "runner history answers shows its nights" in unknown
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,17 @@ def nights_of(home: LiveRunner) -> Iterator[NightDriver]:
     database.close()
 
 
+@pytest.fixture
+def _own_nights(home: LiveRunner) -> Iterator[None]:
+    """Let a test have no nights but its own: afterwards their runs are runs like others."""
+    yield
+    with closing(sqlite3.connect(home.database, timeout=60)) as base:
+        found = base.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'eval_%'")
+        for (table,) in found.fetchall():
+            base.execute(f"DELETE FROM {table}")
+        base.commit()
+
+
 def test_a_removed_run_is_gone_and_its_files_stay(home: LiveRunner) -> None:
     """--dry-run shows it, --yes is needed, and afterwards the same command starts a new run."""
     runner(home, *RUN, "--new", "--force")
@@ -150,6 +161,7 @@ def test_prune_counts_the_nights_of_a_file_together(home: LiveRunner) -> None:
     assert [name for name in made if ids[name] in runs(home)] == ["a@wed", "b@mon"]
 
 
+@pytest.mark.usefixtures("_own_nights")
 def test_prune_keeps_what_a_suite_may_grade_again(home: LiveRunner) -> None:
     """Answers of nights that are open, pinned or in the pool stay, and prune says so; others go."""
     ids = night_runs(home, 4)
@@ -182,6 +194,7 @@ def test_prune_keeps_what_a_suite_may_grade_again(home: LiveRunner) -> None:
         assert driver.read(nights.report, found[regressed].id) is not None
 
 
+@pytest.mark.usefixtures("_own_nights")
 def test_rm_says_what_it_does_to_a_night(home: LiveRunner) -> None:
     """One that is open ends without a verdict; one that has ended keeps its scores."""
     first, second = night_runs(home, 2)

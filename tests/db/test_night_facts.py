@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from runner.db.evaluation.graders import grader_ids
 from runner.db.evaluation.items import items_of
 from runner.rules.evaluation.night_content import encode_content
 from runner.rules.evaluation.night_facts import Column, NightCosts
+from runner.rules.evaluation.score_sums import ScoreSums
 
 if TYPE_CHECKING:
     from runner.db.evaluation.nights import NightRow
@@ -27,6 +29,12 @@ CORRECT = Column("", "correct")
 def facts_of(driver: NightDriver, night: NightRow, nights_max: int = 90) -> NightFacts:
     with driver.database.read() as connection:
         return read_facts(connection, night, driver.suite, nights_max=nights_max)
+
+
+def summed(*items: tuple[int, int]) -> ScoreSums:
+    """Return the sums of a side: how many answers each item has, and how many of them are right."""
+    answers, right = (array("B", column) for column in zip(*items, strict=True))
+    return ScoreSums(answers, right, right)
 
 
 def add_night(
@@ -98,7 +106,7 @@ def test_past_nights_are_valid_ones_before_it(database: Database) -> None:
     past = facts_of(driver, night).past
 
     assert [one.occasion for one in past] == ["n1", "n5"]
-    assert [one.scores[CORRECT] for one in past] == [{"a": [1.0], "b": [0.0]}, {"a": [0.0], "b": [1.0]}]
+    assert [one.scores[CORRECT] for one in past] == [summed((1, 1), (1, 0)), summed((1, 0), (1, 1))]
     assert all(one.first == one.scores for one in past)
 
 
@@ -114,8 +122,8 @@ def test_both_measurements_of_a_past_night_are_pooled(database: Database) -> Non
 
     (past,) = facts_of(driver, night).past
 
-    assert past.first == {CORRECT: {"a": [1.0, 0.0]}}
-    assert past.scores == {CORRECT: {"a": [1.0, 0.0, 1.0, 1.0]}}
+    assert past.first == {CORRECT: summed((2, 1), (0, 0))}
+    assert [list(column) for column in past.scores[CORRECT]] == [[4, 0], [3, 0], [3, 0]]
     assert past.answers.answered == 4
 
 
@@ -150,7 +158,10 @@ def test_only_equal_items_are_compared(database: Database) -> None:
 
     facts = facts_of(driver, night)
 
-    assert [one.scores[CORRECT] for one in facts.past] == [{"a": [1.0]}, {"a": [0.0]}]
+    assert [one.scores[CORRECT] for one in facts.past] == [
+        summed((0, 0), (0, 0), (1, 1)),
+        summed((0, 0), (0, 0), (1, 0)),
+    ]
     changes = facts.item_changes
     assert (changes.same, changes.added, changes.removed) == (1, ["d"], ["c"])
     assert changes.changed == ["b"]
@@ -167,7 +178,7 @@ def test_only_equal_graders_are_compared(database: Database) -> None:
 
     (past,) = facts_of(driver, night).past
 
-    assert past.scores == {CORRECT: {"a": [0.5]}, Column("", "short"): {}}
+    assert {column: list(sums.sums) for column, sums in past.scores.items()} == {CORRECT: [0.5, 0]}
 
 
 def test_a_night_that_is_graded_again_can_be_compared(database: Database) -> None:
@@ -188,7 +199,7 @@ def test_a_night_that_is_graded_again_can_be_compared(database: Database) -> Non
 
     assert driver.read(grades.is_graded_by, row.id, ids["correct"])
     (past,) = facts_of(driver, night).past
-    assert past.scores == {CORRECT: {"a": [1.0, 1.0]}}
+    assert past.scores == {CORRECT: summed((2, 2), (0, 0))}
     assert past.content == changed
 
 
@@ -207,8 +218,8 @@ def test_variants_are_matched_by_name(database: Database) -> None:
 
     assert facts.first.scores[Column("new", "correct")] == {"a": [0.75], "b": [None]}
     (past,) = facts.past
-    assert past.scores[Column("long", "correct")] == {"a": [1.0]}
-    assert past.scores[Column("short", "correct")] == {"a": [0.0]}
+    assert past.scores[Column("long", "correct")] == summed((1, 1), (0, 0))
+    assert past.scores[Column("short", "correct")] == summed((1, 0), (0, 0))
 
 
 def test_only_the_newest_nights_are_read_and_pinned_ones(database: Database) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -54,6 +55,20 @@ def test_a_name_is_that_of_one_night_only(database: Database) -> None:
     assert driver.begin("a", new=True).name == "answers@a.3"
 
 
+def test_a_name_is_that_of_no_run(database: Database) -> None:
+    """Nor are those of its measurements: a job file may be called like the suite, and run on its own."""
+    driver = NightDriver(database)
+    rename = text("UPDATE runs SET name = identity")
+    for name in ("answers@a", "answers.again@a.2"):
+        new_run(database, 1, identity=name)
+        driver.write(lambda connection: connection.execute(rename))
+
+    assert driver.begin("a").name == "answers@a.3"
+    assert driver.read(nights.find_by_run_name, "answers.again@a.3").name == "answers@a.3"
+    other = NightDriver(database, replace(suite_of("correct"), name="answers.again"))
+    assert other.begin("a.3").name == "answers.again@a.3.2"
+
+
 def test_variants_are_the_names_of_the_subjects(database: Database) -> None:
     """In the order of the suite, as answers and grades number them."""
     suite = suite_of("correct", variants=("short", "long"))
@@ -101,17 +116,6 @@ def test_an_open_night_is_not_graded_again(database: Database) -> None:
     driver = NightDriver(database)
 
     assert not driver.end(driver.begin(), is_regrade=True)
-
-
-def test_the_notification_of_an_end_is_claimed_once(database: Database) -> None:
-    """And not before the end."""
-    driver = NightDriver(database)
-    night = driver.begin()
-
-    assert not driver.write(nights.claim_on_end, night.id, NOW_MS)
-    driver.end(night)
-    assert driver.write(nights.claim_on_end, night.id, NOW_MS)
-    assert not driver.write(nights.claim_on_end, night.id, NOW_MS)
 
 
 def test_a_name_is_pinned_to_one_night(database: Database) -> None:

@@ -16,6 +16,7 @@ from runner.rules.evaluation.night_facts import (
     PastNight,
     Service,
 )
+from runner.rules.evaluation.score_sums import ScoreSums, score_sums
 from runner.rules.evaluation.suite import GateSpec, GraderSpec, Subject, Suite
 
 if TYPE_CHECKING:
@@ -72,13 +73,13 @@ def measurement(of: Scores | Mapping[Column, Scores], run: int = 1, **changes: A
 
 
 def past(number: int, of: Scores | Mapping[Column, Scores], **changes: Any) -> PastNight:
-    """Return an accepted earlier night with these scores."""
+    """Return an accepted earlier night with these scores; `facts` adds them up for the items of its night."""
     found = columns(of)
     usual = PastNight(
         name=f"support@2026-11-{number:02}",
         occasion=f"2026-11-{number:02}",
-        first=found,
-        scores=found,
+        first=found,  # type: ignore[arg-type]
+        scores=found,  # type: ignore[arg-type]
         is_accepted=True,
         pinned_as=None,
         content=CONTENT,
@@ -88,10 +89,19 @@ def past(number: int, of: Scores | Mapping[Column, Scores], **changes: Any) -> P
     return replace(usual, **changes)
 
 
+def _added_up(scores: Mapping[Column, Any], items: Sequence[str]) -> dict[Column, ScoreSums]:
+    return {column: score_sums(found, items) for column, found in columns(scores).items() if found}
+
+
 def facts(
     first: Measurement, nights: Sequence[PastNight], *, again: Measurement | None = None, **changes: Any
 ) -> NightFacts:
     """Return the facts of a night."""
+    items = list(next(iter(first.scores.values())))
+    nights = [
+        replace(night, first=_added_up(night.first, items), scores=_added_up(night.scores, items))
+        for night in nights
+    ]
     usual = NightFacts(
         suite=suite(),
         night="support@2026-11-28",

@@ -10,10 +10,17 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from runner.evals.night.compile_night import AnswerId, custom_id, job_lines, parse_custom_id
+from runner.evals.night.compile_night import (
+    AnswerId,
+    custom_id,
+    job_lines,
+    parse_custom_id,
+    printed_metadata,
+)
 from runner.intake.templates import RenderError
 from runner.rules.errors import UserError
 from runner.rules.evaluation.item import Item
+from runner.rules.evaluation.night_content import differences, hashes_of
 from runner.rules.evaluation.suite import GateSpec, GraderSpec, Subject, Suite
 from runner.rules.evaluation.suite_json import decode_suite, encode_suite
 from runner.rules.request import Defaults, read_request
@@ -155,3 +162,20 @@ def test_any_other_id_is_refused(text: str) -> None:
     """It is not of a night."""
     with pytest.raises(ValueError, match="no id of a job of a night"):
         parse_custom_id(text)
+
+
+def test_printed_metadata_is_part_of_what_a_night_asks() -> None:
+    """Of all subjects together; `input` and `choices` are no metadata. A night is not mixed of two values."""
+    asks = [
+        replace(PLAIN, name=name, user=f"{{{{ input }}}} {{{{ {name} }}}}") for name in ("topic", "choices")
+    ]
+    suite = replace(SUITE, subjects=tuple(asks))
+    items = {topic: [item(metadata={"topic": topic, "note": "x"})] for topic in ("rome", "paris")}
+    names = printed_metadata(suite, items["rome"])
+    assert names == ["topic"]
+    assert printed_metadata(SUITE, items["rome"]) == []
+    rome, paris = (hashes_of(suite, found, {}, names) for found in items.values())
+    assert differences(rome, paris) == ["other items"]
+    assert differences(rome, hashes_of(suite, items["rome"], {}, names)) == []
+    earlier = replace(rome, printed=None)
+    assert differences(earlier, paris) == []

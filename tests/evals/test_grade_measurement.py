@@ -13,7 +13,7 @@ from runner.db.evaluation.facts import read_facts
 from runner.db.evaluation.measurements import add_measurement, set_graded
 from runner.evals.grading.grade_measurement import grade_run
 from runner.evals.grading.suite_graders import open_graders
-from runner.evals.night.stored_night import read_night
+from runner.evals.night.stored_night import read_graded, read_night
 from runner.rules.evaluation.night_facts import Column
 
 if TYPE_CHECKING:
@@ -41,9 +41,10 @@ def test_the_first_readable_answer_counts(database: Database, tmp_path: Path) ->
         add_result(database, first, attempt, body)
     measurement = driver.write(add_measurement, night.id, 1, run.run_id)
     stored = driver.read(read_night, night)
+    graded = driver.read(read_graded, stored)
 
     with open_graders(stored.suite, tmp_path, trusts_code=False) as graders:
-        grade_run(database, measurement.id, run.run_id, stored.graded, graders)
+        grade_run(database, measurement.id, run.run_id, graded, graders)
     driver.write(set_graded, measurement.id)
 
     found = driver.read(read_facts, night, stored.suite).first

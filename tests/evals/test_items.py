@@ -258,6 +258,16 @@ def test_a_bad_job_line_is_no_item(row: dict[str, Any], code: str | None) -> Non
     assert [(fault.line, fault.code) for fault in found.faults] == [(2, code)]
 
 
+def test_the_longest_id_is_said_once_and_for_all() -> None:
+    """Not first the limit of a job line, which is longer."""
+    for field in ("id", "custom_id"):
+        for length in (401, 513):
+            found = read(
+                lines({"messages": [ONE], "id": "x" * 400}, {"messages": [ONE], field: "x" * length})
+            )
+            assert [(fault.line, fault.fix) for fault in found.faults] == [(2, "use at most 400")]
+
+
 def test_ids_that_rows_give_are_unique() -> None:
     """Both lines are named; whole numbers are ids."""
     found = read(lines(*({"prompt": f"{n}", "id": name} for n, name in enumerate(["a", "b", "a"]))))

@@ -244,6 +244,17 @@ def test_a_screen_needs_no_characters_beside_ascii(name: str) -> None:
     assert all(line.isascii() for line in night_lines(REPORTS[name]))
 
 
+def test_that_there_is_no_baseline_is_said_once() -> None:
+    """Not at each grader; but at one that alone has none."""
+    words = "no night to compare with yet"
+    night = REPORTS["first night"]
+    assert len(night.graders) > 1
+    for form in ("\n".join(night_lines(night)), night_markdown(night)):
+        assert form.count(words) == 1
+    new = replace(night, graders=[grader(), *night.graders[1:]])
+    assert "\n".join(night_lines(new)).count(words) == len(new.graders) - 1
+
+
 @pytest.mark.parametrize(
     ("name", "lines"),
     [

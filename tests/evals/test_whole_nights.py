@@ -128,6 +128,23 @@ def test_an_outage_has_no_verdict_until_its_answers_are_sent_again(tmp_path: Pat
         assert nights.nights() == [("sums@n1", "no_baseline"), ("sums@n2", "no_baseline")]
 
 
+def test_another_verdict_of_a_night_is_reported_too(tmp_path: Path) -> None:
+    """After `retry` the same command gives a second verdict and calls --on-end once more, then no more."""
+    with nights_in(tmp_path) as nights:
+        called = tmp_path / "called.txt"
+        flags = ("--on-ambiguous", "hold", "--on-end", f"echo $RUN_VERDICT >>{called}")
+        nights.simulator.switch(faults={"lost": 0.3})
+        nights.eval("n1", *flags, code=11)
+        nights.eval("n1", *flags, code=11)
+        assert called.read_text().split() == ["no_verdict"]
+        nights.simulator.switch(faults={})
+        again = nights.home.start("retry", "sums@n1", "--held", "--yes")
+        assert again.wait() == 0, again.output
+        nights.eval("n1")
+        nights.eval("n1")
+        assert called.read_text().split() == ["no_verdict", "no_baseline"]
+
+
 def test_a_night_in_the_background_ends_by_itself(tmp_path: Path) -> None:
     """The workers grade it, measure it again and call the command; the same command writes its files."""
     with nights_in(tmp_path) as nights:
@@ -196,6 +213,35 @@ def test_an_unfinished_night_comes_first(tmp_path: Path) -> None:
         nights.eval("n2")
         assert nights.nights() == [("sums@n1", "no_baseline"), ("sums@n2", "no_baseline")]
         assert nights.report("n1")["answers"]["answered"] == REQUESTS
+
+
+def test_a_night_and_the_run_of_a_file_have_names_of_their_own(tmp_path: Path) -> None:
+    """A file that is called like the suite and runs on the same occasion keeps no night from its verdict.
+
+    Nor does it take the name of a night, or of its second measurement.
+    """
+    with nights_in(tmp_path) as nights:
+        jobs = tmp_path / "sums.jsonl"
+        jobs.write_text((tmp_path / "items.jsonl").read_text())
+        (tmp_path / "sums.again.jsonl").write_text(jobs.read_text())
+
+        def run(name: str, *more: str) -> tuple[int, str]:
+            command = nights.home.start("run", f"{name}.jsonl", "-q", "--force", *more)
+            return command.wait(), command.output
+
+        assert run("sums", "--occasion", "n1")[0] == 0
+        command = nights.home.start(*EVAL, "--occasion", "n1")
+        assert command.wait() == 0, command.output
+        assert "sums@n1 names another run: this is sums@n1.2" in command.output
+        nights.eval("n2")
+        assert nights.nights() == [("sums@n1.2", "no_baseline"), ("sums@n2", "no_baseline")]
+        for name in ("sums", "sums.again"):
+            code, output = run(name, "--occasion", "n2")
+            assert code == 2
+            assert f'the name "{name}@n2" belongs to a night of the suite sums; nothing was done' in output
+        assert run("sums", "--occasion", "n2", "--new")[0] == 0
+        names = nights.home.query("SELECT name FROM runs ORDER BY id")
+        assert names == [("sums@n1",), ("sums@n1.2",), ("sums@n2",), ("sums@n2.2",)]
 
 
 def test_two_commands_of_one_night_pay_once(tmp_path: Path) -> None:

@@ -284,10 +284,10 @@ GUARDS = (
     Guard(
         name="the --on-end command of a night is claimed",
         without_it="two commands of one night send the mail twice",
-        file="runner/db/evaluation/nights.py",
-        old=' AND on_end_at_ms IS NULL"',
-        new='"',
-        tests="tests/db/test_stored_nights.py -k sqlite",
+        file="runner/db/evaluation/on_end_claims.py",
+        old=" AND {UNREPORTED}",
+        new="",
+        tests="tests/db/test_on_end_claims.py -k sqlite",
     ),
     Guard(
         name="code of a suite runs only with --trust-code",

@@ -12,7 +12,9 @@ from runner.cli.render.night_baseline import baseline_lines, baseline_object
 from runner.cli.session.context import existing_database, read_settings
 from runner.cli.session.find_night import find_night, need_suite
 from runner.rules.errors import UsageError
+from runner.rules.evaluation.pool import POOL_MOST
 from runner.rules.occasion import is_occasion
+from runner.rules.shell_words import shell_word
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -28,7 +30,8 @@ Show or change what the nights of SUITE (its name) are compared with.
   pin NIGHT     keep a night under a name, for gates with baseline = "pinned:NAME"
   unpin NIGHT   forget its name
 
-NIGHT is an occasion, or SUITE@OCCASION. Nights that did not regress are accepted by themselves; one that
+NIGHT is an occasion or SUITE@OCCASION, as `runner history SUITE` shows them; for unpin also the name that
+it is pinned as. Nights that did not regress are accepted by themselves; one that
 was not measured enough cannot be accepted. A verdict that was given stays.
 
 \b
@@ -56,7 +59,7 @@ def command(
         done = ""
         if night is not None:
             with database.write() as connection:
-                found = find_night(connection, need_suite(connection, suite), night)
+                found = _find(connection, action, need_suite(connection, suite), night)
                 done = _change(connection, action, found, name)
         with database.read() as connection:
             nights = history.read(connection, need_suite(connection, suite))
@@ -72,12 +75,22 @@ def command(
 def _check_words(suite: str, action: str, night: str | None, name: str | None) -> None:
     """Raise UsageError where a night is missing or not wanted, or --as is."""
     if action != "show" and night is None:
-        raise UsageError(f"{action} needs a night", fix=f"name one that runner history {suite} shows")
+        raise UsageError(
+            f"{action} needs a night", fix=f"name one that runner history {shell_word(suite)} shows"
+        )
     if action == "show" and night is not None:
         raise UsageError("show takes no night", fix=f"runner history {suite} shows the nights")
     if name is not None and (action != "pin" or not is_occasion(name)):
         reason = "is only for pin" if action != "pin" else f'cannot be "{name}"'
         raise UsageError(f"--as {reason}", fix="pin a night under 1 to 64 letters, digits, dots, - or _")
+
+
+def _find(connection: Connection, action: str, suite: str, word: str) -> NightRow:
+    """Return the night that is meant; with unpin also by the name that it is pinned as. Raises UsageError."""
+    from runner.db.evaluation import nights
+
+    pinned = [night for night in nights.of_suite(connection, suite) if night.pinned_as == word]
+    return pinned[0] if pinned and action == "unpin" else find_night(connection, suite, word)
 
 
 def _change(connection: Connection, action: str, night: NightRow, name: str | None) -> str:
@@ -86,15 +99,27 @@ def _change(connection: Connection, action: str, night: NightRow, name: str | No
 
     if action == "unpin":
         nights.pin(connection, night.id, None)
-        was = f"it was {night.pinned_as}" if night.pinned_as else "it was not"
-        return f"night {night.name} is not pinned; {was}"
+        if night.pinned_as is None:
+            shows = f"runner baseline {shell_word(night.suite)} shows those that are"
+            return f"night {night.name} was not pinned; {shows}"
+        return f"night {night.name} is no longer pinned as {night.pinned_as}"
     _need_valid(connection, action, night)
     if action == "pin":
         nights.pin(connection, night.id, name or night.occasion)
         return f"night {night.name} is pinned as {name or night.occasion}"
     nights.accept(connection, night.id, True)
     already = "already " if night.is_accepted else ""
-    return f"night {night.name} is {already}accepted; later nights are compared with it, too"
+    done = f"night {night.name} is {already}accepted; later nights are compared with it, too"
+    if night.verdict != "regressed":
+        return done
+    return "\n".join(
+        (
+            done,
+            f"the nights before it count as well until they have left the last {POOL_MOST}; to begin at the",
+            'new level at once, pin it, and let the gate of the suite have baseline = "pinned:NAME":',
+            f"  runner baseline {shell_word(night.suite)} pin {shell_word(night.name)} --as NAME",
+        )
+    )
 
 
 def _need_valid(connection: Connection, action: str, night: NightRow) -> None:

@@ -22,6 +22,9 @@ The night is SUITE@DATE. One that looks worse is measured a second time before i
 regressed; 11: no verdict. The report is written as SUITE.DATE.eval.json, .md, .junit.xml and .items.csv.
 A night that was not finished is finished first.
 
+--on-end is called once when the night has its verdict, and once more where a later call gives it another
+one, as after `runner retry`: never twice for the same. It gets RUN_VERDICT too.
+
 \b
 Example, each night:
   runner eval jobs/support.suite.toml --budget 5

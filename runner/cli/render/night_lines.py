@@ -25,7 +25,7 @@ from runner.rules.evaluation.forms.night_words import (
 )
 from runner.rules.evaluation.forms.score_words import (
     chance_words,
-    change_words,
+    change_words_among,
     gate_of,
     item_change,
     item_words,
@@ -99,7 +99,8 @@ def _scores_of(variant: str, report: NightReport) -> Iterator[tuple[str, str]]:
 def _score(grader: GraderReport, report: NightReport) -> str:
     gate = gate_of(grader, report.gates)
     verdict = f"{VERDICT_WORDS[gate.verdict]}: " if gate is not None and gate.verdict in _MOVED else ""
-    score = f"{verdict}{score_words(grader)}, {change_words(grader.change)}"
+    change = change_words_among(grader, report.graders)
+    score = ", ".join(filter(None, (f"{verdict}{score_words(grader)}", change)))
     return "; ".join(filter(None, (score, chance_words(grader.change, gate), unscored_words(grader))))
 
 

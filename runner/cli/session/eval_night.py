@@ -18,47 +18,65 @@ from runner.evals.night.night_options import NightOptions
 from runner.evals.suite.read_suite import read_suite
 from runner.rules.counted import count
 from runner.rules.estimate import Tally
+from runner.rules.occasion import run_name
 from runner.rules.prices import day_of
 from runner.rules.row_faults import row_fault_sentences
 from runner.tables.table import TableError
 
 if TYPE_CHECKING:
     from runner.cli.session.engine_lease import EngineLease
+    from runner.db.evaluation.nights import NightRow
     from runner.evals.suite.read_suite import ReadSuite
     from runner.settings import Settings
 
 
 def eval_suite(settings: Settings, lease: EngineLease, file: Path, flags: EvalFlags) -> int:
     """Finish the unfinished nights of a suite, then measure tonight; return the exit code of the last."""
-    pricing = price_basis(settings.base_url, settings.prices)
     with any_database(settings) as database:
-        tally = Tally(day_of(database.now_ms()), pricing.prices)
-        with gc_paused():  # many items at once, none of them garbage
-            read = read_suite(file, tally, tpm=flags.tpm or None)
-        _refuse_bad_items(read)
-        if not flags.trust_code:
-            refuse_untrusted(read.suite)
         calls = NightCalls(settings=settings, database=database, lease=lease, flags=flags)
-        now_ms = database.now_ms()
-        with database.read() as connection:
-            chosen = tonight.choose(connection, read.suite, flags.occasion, now_ms, new=flags.new)
-        if chosen.carried_on is not None and not flags.quiet:
-            print_note(f"{chosen.carried_on} is not finished: it is carried on")
-        for earlier in chosen.unfinished:
-            code = calls.finish(earlier)
-            if code in STOPS:
-                return code
-        with occasion_lock(settings, database, f"{read.suite.name} nights"):
-            night, is_new = begin_night(
-                database,
-                read.suite,
-                read.items,
-                chosen.occasion,
-                _options(read, flags),
-                new=flags.new,
-                check=calls.refuse_foreign_files,
-            )
+        begun = _begin_tonight(calls, file)
+        if isinstance(begun, int):
+            return begun
+        night, is_new = begun
         return calls.measure(night, is_new=is_new)
+
+
+def _begin_tonight(calls: NightCalls, file: Path) -> tuple[NightRow, bool] | int:
+    """Return tonight's night, and whether it was begun now; or the exit code of what stopped an earlier one.
+
+    The items, which may be many, are in memory only here.
+    """
+    settings, database, flags = calls.settings, calls.database, calls.flags
+    pricing = price_basis(settings.base_url, settings.prices)
+    tally = Tally(day_of(database.now_ms()), pricing.prices)
+    with gc_paused():  # many items at once, none of them garbage
+        read = read_suite(file, tally, tpm=flags.tpm or None)
+    _refuse_bad_items(read)
+    if not flags.trust_code:
+        refuse_untrusted(read.suite)
+    now_ms = database.now_ms()
+    with database.read() as connection:
+        chosen = tonight.choose(connection, read.suite, flags.occasion, now_ms, new=flags.new)
+    if chosen.carried_on is not None and not flags.quiet:
+        print_note(f"{chosen.carried_on} is not finished: it is carried on")
+    for earlier in chosen.unfinished:
+        code = calls.finish(earlier)
+        if code in STOPS:
+            return code
+    with occasion_lock(settings, database, f"{read.suite.name} nights"):
+        night, is_new = begin_night(
+            database,
+            read.suite,
+            read.items,
+            chosen.occasion,
+            _options(read, flags),
+            new=flags.new,
+            check=calls.refuse_foreign_files,
+        )
+    usual = run_name(night.suite, night.occasion)
+    if is_new and not flags.new and night.name != usual:
+        print_note(f"{usual} names another run: this is {night.name}")
+    return night, is_new
 
 
 def _options(read: ReadSuite, flags: EvalFlags) -> NightOptions:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import orjson
 from sqlalchemy import text
@@ -13,7 +13,7 @@ from sqlalchemy import text
 from runner.db import counters
 from runner.db.evaluation import answer_groups, stored_scores
 from runner.db.evaluation.graders import grader_ids
-from runner.db.evaluation.items import changes_since, items_of
+from runner.db.evaluation.items import changes_since, item_places
 from runner.db.evaluation.measurements import measurements, measurements_of
 from runner.db.evaluation.stored_labels import read_reasons
 from runner.db.evaluation.stored_scores import Side
@@ -26,7 +26,7 @@ from runner.rules.evaluation.night_facts import (
     NightFacts,
     PastNight,
 )
-from runner.rules.evaluation.scores import pooled
+from runner.rules.evaluation.score_sums import added
 from runner.rules.evaluation.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -35,35 +35,39 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
 
     from runner.db.evaluation.answer_groups import Groups
+    from runner.db.evaluation.items import ItemPlace
     from runner.db.evaluation.measurements import MeasurementRow
     from runner.db.evaluation.nights import NightRow
     from runner.db.evaluation.stored_scores import ScoresByItem
-    from runner.rules.evaluation.item import Item
+    from runner.rules.evaluation.score_sums import ScoreSums
     from runner.rules.evaluation.scores import Scores
     from runner.rules.evaluation.suite import Suite
 
 _NIGHTS_MAX: Final = 90
 
 
+_Stored = TypeVar("_Stored")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _NightData:
-    """Scores and counts of answers of all measurements that are read."""
+    """What is stored of all measurements that are read: scores of tonight's, sums of earlier ones."""
 
     graders: Mapping[str, Sequence[int]]  # ids of those with equal rules, by the name of tonight's
     scores: Mapping[Side, ScoresByItem]
+    score_sums: Mapping[Side, ScoreSums]
     groups: Mapping[int, Groups]
 
-    def scores_of(self, measurement: int, variants: Sequence[str]) -> dict[Column, ScoresByItem]:
-        """Return the scores of a measurement by column; `variants` are the names that its night had."""
+    def by_column(
+        self, stored: Mapping[Side, _Stored], measurement: int, variants: Sequence[str]
+    ) -> dict[Column, _Stored]:
+        """Return what is stored of a measurement by column; `variants` are the names that its night had."""
         return {
-            Column(variant, grader): self._side(measurement, ids, place)
+            Column(variant, grader): found[0]
             for place, variant in enumerate(variants)
             for grader, ids in self.graders.items()
+            if (found := [stored[side] for one in ids if (side := Side(measurement, one, place)) in stored])
         }
-
-    def _side(self, measurement: int, ids: Sequence[int], variant: int) -> ScoresByItem:
-        found = (self.scores.get(Side(measurement, grader, variant)) for grader in ids)
-        return next((scores for scores in found if scores), {})
 
 
 def read_facts(
@@ -72,19 +76,21 @@ def read_facts(
     suite: Suite,
     *,
     nights_max: int = _NIGHTS_MAX,
+    is_noise_needed: bool = True,
     costs: NightCosts | None = None,
     cannot_remeasure: str | None = None,
 ) -> NightFacts:
     """Return a night whose first measurement is graded, with the newest valid nights before it.
 
     Pinned nights are among them, however old. Scores of past nights are those by graders with the same rules.
-    `costs` None: as the counters of the runs say.
+    `costs` None: as the counters of the runs say. Without `is_noise_needed` only nights are read
+    that a baseline may have.
     """
-    past = _past_nights(connection, night, nights_max)
+    past = _past_nights(connection, night, nights_max, is_noise_needed)
     before = measurements_of(connection, [row.id for row in past])
     own = _own_measurements(connection, night)
-    items = items_of(connection, night.id)
-    stored = _read(connection, night, items, [*own, *chain.from_iterable(before.values())])
+    items = item_places(connection, night.id)
+    stored = _read(connection, night, items, own, list(chain.from_iterable(before.values())))
     first, *again = [_measurement(stored, row, night, suite, items) for row in own]
     return NightFacts(
         suite=suite,
@@ -120,8 +126,8 @@ def _own_measurements(connection: Connection, night: NightRow) -> list[Measureme
     return [row for row in measurements(connection, night.id) if row.is_graded or row.number == 1]
 
 
-def _clusters(items: Sequence[tuple[int, Item]]) -> dict[str, str]:
-    return {item.id: item.cluster for _, item in items if item.cluster is not None}
+def _clusters(items: Sequence[ItemPlace]) -> dict[str, str]:
+    return {item.key: item.cluster for item in items if item.cluster is not None}
 
 
 def run_costs(connection: Connection, run_ids: Sequence[int]) -> NightCosts:
@@ -137,13 +143,16 @@ def run_costs(connection: Connection, run_ids: Sequence[int]) -> NightCosts:
     )
 
 
-def _past_nights(connection: Connection, night: NightRow, nights_max: int) -> Sequence[Row[Any]]:
+def _past_nights(
+    connection: Connection, night: NightRow, nights_max: int, is_noise_needed: bool
+) -> Sequence[Row[Any]]:
     """Return the valid nights before a night, oldest first: the newest, and those that are pinned."""
     valid = "suite_id = :suite AND id < :night AND state = 'ended' AND is_valid = 1"
+    newest = valid if is_noise_needed else f"{valid} AND is_accepted = 1"
     query = text(
         "SELECT id, name, occasion, variants, content, is_accepted, verdict, pinned_as FROM eval_nights"
         f" WHERE {valid} AND (pinned_as IS NOT NULL OR id IN"
-        f" (SELECT id FROM eval_nights WHERE {valid} ORDER BY id DESC LIMIT :nights)) ORDER BY id"
+        f" (SELECT id FROM eval_nights WHERE {newest} ORDER BY id DESC LIMIT :nights)) ORDER BY id"
     )
     values = {"suite": night.suite_id, "night": night.id, "nights": nights_max}
     return connection.execute(query, values).all()
@@ -152,47 +161,49 @@ def _past_nights(connection: Connection, night: NightRow, nights_max: int) -> Se
 def _read(
     connection: Connection,
     night: NightRow,
-    items: Sequence[tuple[int, Item]],
-    rows: Sequence[MeasurementRow],
+    items: Sequence[ItemPlace],
+    own: Sequence[MeasurementRow],
+    before: Sequence[MeasurementRow],
 ) -> _NightData:
-    ids = [row.id for row in rows]
     graders = stored_scores.same_graders(connection, night.suite_id, grader_ids(connection, night.id))
-    names = {item_id: item.id for item_id, item in items}
+    names = {item.item_id: item.key for item in items}
+    places = {item.item_id: place for place, item in enumerate(items)}
     wanted = sorted({grader for same in graders.values() for grader in same})
+    earlier = [row.id for row in before]
     return _NightData(
         graders=graders,
-        scores=stored_scores.read_scores(connection, ids, wanted, names),
-        groups=answer_groups.read_groups(connection, ids),
+        scores=stored_scores.read_scores(connection, [row.id for row in own], wanted, names),
+        score_sums=stored_scores.read_score_sums(connection, earlier, wanted, places),
+        groups=answer_groups.read_groups(connection, [*(row.id for row in own), *earlier]),
     )
 
 
 def _measurement(
-    stored: _NightData,
-    row: MeasurementRow,
-    night: NightRow,
-    suite: Suite,
-    items: Sequence[tuple[int, Item]],
+    stored: _NightData, row: MeasurementRow, night: NightRow, suite: Suite, items: Sequence[ItemPlace]
 ) -> Measurement:
     groups = stored.groups.get(row.id, [])
+    known = stored.by_column(stored.scores, row.id, night.variants)
+    columns = [Column(variant, grader) for variant in night.variants for grader in stored.graders]
     return Measurement(
-        scores={
-            column: {item.id: _of_all_epochs(scores.get(item.id, []), suite.epochs) for _, item in items}
-            for column, scores in stored.scores_of(row.id, night.variants).items()
-        },
+        scores={column: _of_all_items(known.get(column, {}), items, suite.epochs) for column in columns},
         answers=answer_groups.answer_counts(groups, len(items) * suite.epochs * len(night.variants)),
         services=answer_groups.services(groups),
         run=row.run_id,
     )
 
 
+def _of_all_items(scores: ScoresByItem, items: Sequence[ItemPlace], epochs: int) -> Scores:
+    return {item.key: _of_all_epochs(scores.get(item.key, []), epochs) for item in items}
+
+
 def _of_all_epochs(found: Sequence[float | None], epochs: int) -> Sequence[float | None]:
     """Return scores with None for the epochs that have no answer."""
-    return [*found, *([None] * (epochs - len(found)))]
+    return found if len(found) == epochs else [*found, *([None] * (epochs - len(found)))]
 
 
 def _past(stored: _NightData, row: Row[Any], rows: Sequence[MeasurementRow]) -> PastNight:
     variants = orjson.loads(row.variants)
-    each = [stored.scores_of(one.id, variants) for one in rows]
+    each = [stored.by_column(stored.score_sums, one.id, variants) for one in rows]
     groups = [group for one in rows for group in stored.groups.get(one.id, [])]
     return PastNight(
         name=row.name,
@@ -208,9 +219,10 @@ def _past(stored: _NightData, row: Row[Any], rows: Sequence[MeasurementRow]) -> 
     )
 
 
-def _together(each: Sequence[Mapping[Column, ScoresByItem]]) -> Mapping[Column, Scores]:
-    """Return the scores of all measurements of a night."""
-    return {column: pooled(scores[column] for scores in each) for column in each[0]}
+def _together(each: Sequence[Mapping[Column, ScoreSums]]) -> Mapping[Column, ScoreSums]:
+    """Return all measurements of a night added up."""
+    columns = dict.fromkeys(chain.from_iterable(each))
+    return {column: added([sides[column] for sides in each if column in sides]) for column in columns}
 
 
 def _changes(connection: Connection, night: NightRow, past: Sequence[Row[Any]]) -> ItemChanges:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sqlalchemy import text
 
 from runner.db import bulk
-from runner.rules.evaluation.item_json import decode_item, encode_item
+from runner.rules.evaluation.item_json import decode_cluster, decode_item, encode_item
 from runner.rules.evaluation.night_facts import ItemChanges
 
 if TYPE_CHECKING:
@@ -17,14 +17,28 @@ if TYPE_CHECKING:
 
     from runner.rules.evaluation.item import Item
 
+_PAGE: Final = 1_000  # rows that are read at a time
 
-def put(connection: Connection, suite_id: int, night_id: int, items: Sequence[Item]) -> None:
+
+class NightItems(NamedTuple):
+    """Items, and the names of the metadata that templates of the suite print."""
+
+    items: Sequence[Item]
+    printed: Sequence[str] = ()
+
+
+def put(connection: Connection, suite_id: int, night_id: int, night: NightItems) -> None:
     """Store the items of a night in their order.
 
-    An item whose cluster or metadata alone have changed is the same version, with its newest content.
+    An item whose cluster or metadata alone have changed is the same version, with its newest content; but
+    metadata that is printed is part of what is asked.
     """
+    items = night.items
+    hashes = _version_hashes(connection, suite_id, items, night.printed)
     columns = [("key", "TEXT"), ("sha256", "BYTEA"), ("content", "BYTEA"), ("suite_id", "INT")]
-    rows = [(item.id, bytes.fromhex(item.sha256), encode_item(item), suite_id) for item in items]
+    rows = [
+        (item.id, sha256, encode_item(item), suite_id) for item, sha256 in zip(items, hashes, strict=True)
+    ]
     bulk.execute(
         connection,
         columns,
@@ -44,6 +58,43 @@ def put(connection: Connection, suite_id: int, night_id: int, items: Sequence[It
     )
 
 
+def _version_hashes(
+    connection: Connection, suite_id: int, items: Sequence[Item], printed: Sequence[str]
+) -> list[bytes]:
+    """Return the hash of the version that each item is.
+
+    The first values of printed metadata have the hash without metadata, so that a version stays the same one
+    when a template begins to print what was there before; other values have hashes of their own.
+    """
+    plain = [bytes.fromhex(item.sha256) for item in items]
+    if not printed:
+        return plain
+    found = bulk.execute(
+        connection,
+        [("suite_id", "INT"), ("key", "TEXT"), ("sha256", "BYTEA")],
+        [(suite_id, item.id, sha256) for item, sha256 in zip(items, plain, strict=True)],
+        "SELECT i.key, i.content FROM v JOIN eval_items i"
+        " ON i.suite_id = v.suite_id AND i.key = v.key AND i.sha256 = v.sha256",
+    )
+    stored = {key: decode_item(bytes(content)).printed(printed) for key, content in map(tuple, found)}
+    return [
+        sha256
+        if stored.get(item.id, own := item.printed(printed)) == own
+        else bytes.fromhex(item.sha256_with(printed))
+        for item, sha256 in zip(items, plain, strict=True)
+    ]
+
+
+def hashes_of(connection: Connection, night_id: int) -> dict[str, str]:
+    """Return the hash of the version of each item of a night, by its id in the suite."""
+    query = text(
+        "SELECT i.key, i.sha256 FROM eval_night_items n JOIN eval_items i ON i.id = n.item_id"
+        " WHERE n.night_id = :night"
+    )
+    rows = connection.execute(query, {"night": night_id})
+    return {key: bytes(sha256).hex() for key, sha256 in rows}
+
+
 def items_of(connection: Connection, night_id: int) -> list[tuple[int, Item]]:
     """Return the items of a night with their database ids, in the night's order."""
     query = text(
@@ -54,21 +105,45 @@ def items_of(connection: Connection, night_id: int) -> list[tuple[int, Item]]:
     return [(item_id, decode_item(bytes(content))) for item_id, content in rows]
 
 
+class ItemPlace(NamedTuple):
+    """An item of a night without its content: its database id, its id in the suite, its cluster."""
+
+    item_id: int
+    key: str
+    cluster: str | None
+
+
+def item_places(connection: Connection, night_id: int) -> list[ItemPlace]:
+    """Return the items of a night without their contents, in the night's order."""
+    query = text(
+        "SELECT i.id, i.key, i.content FROM eval_night_items n JOIN eval_items i ON i.id = n.item_id"
+        " WHERE n.night_id = :night AND n.position >= :first AND n.position < :end ORDER BY n.position"
+    )
+    found: list[ItemPlace] = []
+    while True:  # page by page: contents may be large
+        values = {"night": night_id, "first": len(found), "end": len(found) + _PAGE}
+        rows = connection.execute(query, values).all()
+        found += [ItemPlace(item_id, key, decode_cluster(bytes(content))) for item_id, key, content in rows]
+        if len(rows) < _PAGE:
+            return found
+
+
 def changes_since(connection: Connection, night_id: int, earlier_night_id: int) -> ItemChanges:
     """Return the items of a night beside those of an earlier one, by their ids in the suite, sorted."""
-    query = text(
-        "SELECT n.night_id, i.key, i.id FROM eval_night_items n JOIN eval_items i ON i.id = n.item_id"
-        " WHERE n.night_id IN (:night, :earlier)"
+    versions = (
+        "SELECT item_id, MIN(night_id) AS night_id FROM eval_night_items"
+        " WHERE night_id IN (:night, :earlier) GROUP BY item_id HAVING COUNT(*)"
     )
-    versions: dict[int, dict[str, int]] = {night_id: {}, earlier_night_id: {}}
-    for night, key, item_id in connection.execute(query, {"night": night_id, "earlier": earlier_night_id}):
-        versions[night][key] = item_id
-    now, before = versions[night_id], versions[earlier_night_id]
-    both = now.keys() & before.keys()
-    changed = sorted(key for key in both if now[key] != before[key])
+    values = {"night": night_id, "earlier": earlier_night_id}
+    same = connection.execute(text(f"SELECT COUNT(*) FROM ({versions} = 2) AS v"), values).scalar_one()
+    query = text(f"SELECT v.night_id, i.key FROM ({versions} = 1) v JOIN eval_items i ON i.id = v.item_id")
+    keys: dict[int, set[str]] = {night_id: set(), earlier_night_id: set()}
+    for night, key in connection.execute(query, values):
+        keys[night].add(key)
+    now, before = keys[night_id], keys[earlier_night_id]
     return ItemChanges(
-        same=len(both) - len(changed),
-        added=sorted(now.keys() - before.keys()),
-        removed=sorted(before.keys() - now.keys()),
-        changed=changed,
+        same=same,
+        added=sorted(now - before),
+        removed=sorted(before - now),
+        changed=sorted(now & before),
     )

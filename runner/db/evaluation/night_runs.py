@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from runner.db.evaluation import nights
 from runner.db.evaluation.nights import NightState
+from runner.db.evaluation.on_end_claims import UNREPORTED
 from runner.rules.evaluation.kept_answers import reason_to_keep
 
 if TYPE_CHECKING:
@@ -71,8 +72,8 @@ def waiting_detached(connection: Connection) -> list[NightRow]:
 
 
 def uncalled_detached(connection: Connection, since_ms: int) -> list[NightRow]:
-    """Return the nights in the background that ended since a time, and whose command was not called."""
-    condition = "n.state = 'ended' AND n.on_end_at_ms IS NULL AND n.ended_at_ms >= :since"
+    """Return the nights in the background with a verdict since a time that their command has not got."""
+    condition = f"n.ended_at_ms >= :since AND {UNREPORTED}"
     found = _detached(nights.select(connection, condition, "n.id", since=since_ms))
     return [night for night in found if orjson.loads(night.options).get("on_end") is not None]
 

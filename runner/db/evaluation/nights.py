@@ -9,18 +9,20 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from sqlalchemy import text
 
+from runner.db import runs
 from runner.db.evaluation import graders as grader_rows
 from runner.db.evaluation import items as item_rows
 from runner.rules import occasion as occasion_rules
 from runner.rules.evaluation.report_summary import summarize
+from runner.rules.evaluation.suite import AGAIN
 from runner.rules.evaluation.suite_json import suite_variants
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from sqlalchemy import Connection, Row
 
-    from runner.rules.evaluation.item import Item
+    from runner.db.evaluation.items import NightItems
 
 _SELECT = (
     "SELECT n.id, n.suite_id, s.name AS suite, n.occasion, n.repetition, n.name, n.state, n.spec, n.content,"
@@ -74,7 +76,7 @@ def begin(
     spec: bytes,
     content: bytes,
     options: bytes,
-    items: Sequence[Item],
+    items: NightItems,
     graders: Mapping[str, tuple[str, bytes]],
     now_ms: int,
 ) -> NightRow:
@@ -127,6 +129,15 @@ def find_by_id(connection: Connection, night_id: int) -> NightRow | None:
 def find_by_name(connection: Connection, name: str) -> NightRow | None:
     """Return the night with a name, SUITE@OCCASION or SUITE@OCCASION.2, or None."""
     return _first(connection, "n.name = :name", "n.id", name=name)
+
+
+def find_by_run_name(connection: Connection, name: str) -> NightRow | None:
+    """Return the night whose first or second measurement has, or will have, a run of this name; or None."""
+    stem, mark, word = name.rpartition("@")
+    found = find_by_name(connection, name)
+    if found is None and stem.endswith(AGAIN):
+        found = find_by_name(connection, f"{stem.removesuffix(AGAIN)}{mark}{word}")
+    return found
 
 
 def unfinished(connection: Connection, suite: str) -> list[NightRow]:
@@ -198,7 +209,8 @@ def end(
     """
     change = (
         "state = 'ended', verdict = :verdict, exit_code = :exit_code, is_valid = :is_valid,"
-        " is_accepted = :is_accepted, ended_at_ms = :now"
+        " is_accepted = :is_accepted, ended_at_ms ="
+        " CASE WHEN on_end_at_ms >= :now THEN on_end_at_ms + 1 ELSE :now END"  # see `on_end_claims`
     )
     given: dict[str, Any] = {"verdict": verdict, "exit_code": exit_code, "now": now_ms}
     state = NightState.ENDED if is_regrade else NightState.OPEN
@@ -209,8 +221,8 @@ def end(
     connection.execute(
         text(
             "INSERT INTO eval_verdicts (night_id, at_ms, verdict, exit_code, mean, measured, answers, ticks,"
-            " services, report) VALUES (:id, :now, :verdict, :exit_code, :mean, :measured, :answers, :ticks,"
-            " :services, :report)"
+            " services, report) VALUES (:id, (SELECT ended_at_ms FROM eval_nights WHERE id = :id), :verdict,"
+            " :exit_code, :mean, :measured, :answers, :ticks, :services, :report)"
         ),
         {
             **given,
@@ -233,12 +245,6 @@ def report(connection: Connection, night_id: int) -> bytes | None:
     return None if found is None else bytes(found)
 
 
-def claim_on_end(connection: Connection, night_id: int, now_ms: int) -> bool:
-    """Claim the --on-end notification of an ended night; False if it was claimed before."""
-    guard = " AND state = 'ended' AND on_end_at_ms IS NULL"
-    return _update(connection, night_id, "on_end_at_ms = :now", guard, now=now_ms)
-
-
 def _lock_suite(connection: Connection, name: str) -> int:
     """Return the id of a suite, which is created; other transactions that begin a night of it wait."""
     insert = text("INSERT INTO eval_suites (name) VALUES (:name) ON CONFLICT (name) DO NOTHING")
@@ -249,10 +255,17 @@ def _lock_suite(connection: Connection, name: str) -> int:
 
 
 def _free_name(connection: Connection, suite: str, occasion: str, number: int) -> str:
-    """Return the first name from this number on that no night has: one of occasion "a.2" may have it."""
-    while find_by_name(connection, name := occasion_rules.run_name(suite, occasion, number)):
+    """Return the first name from this number on that is free, for the night and for its runs.
+
+    The night or the run of another file or occasion may have it, as those of "a.2" or of SUITE.jsonl.
+    """
+    while any(
+        find_by_run_name(connection, name) or runs.find_by_name(connection, name)
+        for stem in (suite, f"{suite}{AGAIN}")
+        for name in [occasion_rules.run_name(stem, occasion, number)]
+    ):
         number += 1
-    return name
+    return occasion_rules.run_name(suite, occasion, number)
 
 
 def _update(connection: Connection, night_id: int, change: str, guard: str = "", **values: Any) -> bool:

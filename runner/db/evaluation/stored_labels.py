@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from typing import TYPE_CHECKING, NamedTuple
+from sys import intern
+from typing import TYPE_CHECKING
 
 from runner.db.evaluation.stored_scores import listed
 
@@ -13,28 +14,23 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 
-class GradedItem(NamedTuple):
-    """An item by one grader for one variant: ids, and the place of the variant."""
-
-    grader_id: int
-    variant: int
-    item_id: int
-
-
 def read_labels(
-    connection: Connection, measurement_ids: Collection[int], grader_ids: Collection[int]
-) -> Mapping[GradedItem, Sequence[str]]:
-    """Return the labels of measurements by graders, "" for none: measurement by measurement, by epochs."""
-    found: defaultdict[GradedItem, list[str]] = defaultdict(list)
-    if measurement_ids and grader_ids:
+    connection: Connection, measurement_ids: Collection[int], grader_id: int, variant: int
+) -> Mapping[int, Sequence[str]]:
+    """Return the labels of a column by database id of the item, "" for none: by measurements, by epochs.
+
+    `variant` is its place.
+    """
+    found: defaultdict[int, list[str]] = defaultdict(list)
+    if measurement_ids:
         query = (
-            "SELECT g.grader_id, g.variant, g.item_id, COALESCE(l.label, '') FROM eval_grades g"
+            "SELECT g.item_id, COALESCE(l.label, '') FROM eval_grades g"
             f" LEFT JOIN eval_labels l ON l.id = g.label_id WHERE g.measurement_id IN"
-            f" ({listed(measurement_ids)}) AND g.grader_id IN ({listed(grader_ids)})"
-            " ORDER BY g.measurement_id, g.grader_id, g.variant, g.item_id, g.epoch"
+            f" ({listed(measurement_ids)}) AND g.grader_id = {int(grader_id)} AND g.variant = {int(variant)}"
+            " ORDER BY g.measurement_id, g.item_id, g.epoch"
         )
-        for grader_id, variant, item_id, label in connection.exec_driver_sql(query):
-            found[GradedItem(grader_id, variant, item_id)].append(label)
+        for item_id, label in connection.exec_driver_sql(query):
+            found[item_id].append(intern(label))  # a few words, many times
     return found
 
 

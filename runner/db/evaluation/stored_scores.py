@@ -1,4 +1,4 @@
-"""Reads the grades of many measurements as scores by item."""
+"""Reads the grades of measurements: as scores by item, or added up."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runner.db.postgres_engine import BINARY_BYTEA
+from runner.rules.evaluation.score_sums import packed
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     from sqlalchemy import Connection
 
+    from runner.rules.evaluation.score_sums import ScoreSums
     from runner.rules.evaluation.scores import Score
 
 ScoresByItem = dict[str, list["Score"]]
@@ -59,6 +61,47 @@ def read_scores(
     # The driver's rows, on PostgreSQL in binary: SQLAlchemy's rows, and numbers as text, take twice the time.
     rows: Any = connection.exec_driver_sql(query, execution_options={BINARY_BYTEA: True}).cursor
     return {Side(*side): _by_item(found, names) for side, found in groupby(rows, _SIDE)}
+
+
+def read_score_sums(
+    connection: Connection,
+    measurement_ids: Collection[int],
+    grader_ids: Collection[int],
+    places: Mapping[int, int],
+) -> dict[Side, ScoreSums]:
+    """Return the scores of measurements added up by item: those in `places`, which maps ids to 0, 1, ….
+
+    Without the sides that have none of these items. Read one measurement after another: a night of many
+    items, and as many nights before it, take little memory.
+    """
+    found: dict[Side, ScoreSums] = {}
+    for measurement_id in measurement_ids if grader_ids and places else ():
+        query = (
+            f"SELECT grader_id, variant, item_id, value FROM eval_grades WHERE measurement_id ="
+            f" {int(measurement_id)} AND grader_id IN ({listed(grader_ids)})"
+            " ORDER BY grader_id, variant, item_id, epoch"
+        )
+        rows: Any = connection.exec_driver_sql(query, execution_options={BINARY_BYTEA: True}).cursor
+        for (grader_id, variant), of_side in groupby(rows, itemgetter(0, 1)):
+            side = _added_up(of_side, places)
+            if side is not None:
+                found[Side(measurement_id, grader_id, variant)] = side
+    return found
+
+
+def _added_up(rows: Iterable[tuple[Any, ...]], places: Mapping[int, int]) -> ScoreSums | None:
+    """Return the scores of one side added up; None where it has none of the items."""
+    answers, sums, squares = [0] * len(places), [0.0] * len(places), [0.0] * len(places)
+    is_empty = True
+    for _, _, item_id, value in rows:
+        place = places.get(item_id)
+        if place is not None:
+            is_empty = False
+            if value is not None:
+                answers[place] += 1
+                sums[place] += value
+                squares[place] += value * value
+    return None if is_empty else packed(answers, sums, squares)
 
 
 def listed(ids: Collection[int]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from runner.evals.items.item_draft import (
+    ID_CHARACTERS_MAX,
     BadRow,
     ItemDraft,
     bad_row_of,
@@ -31,11 +32,12 @@ def job_item(row: Mapping[str, Any], fields: FieldMap) -> ItemDraft:
     target, choices = fields.target or "target", fields.choices or "choices"
     cluster = fields.cluster or "cluster"
     own = {target, choices, cluster, fields.id, fields.system}
+    _refuse_long_id(row, fields)  # first: the limit of a job line is another one
     body = _request_body({name: value for name, value in row.items() if name not in own})
     return ItemDraft(
         messages=checked_messages(body.pop("messages", None)),
         target=target_of(value_at(row, target), target),
-        id=_id(row, fields),
+        id=id_of(*_id(row, fields)),
         choices=choices_of(value_at(row, choices), choices),
         body=body,
         cluster=cluster_of(value_at(row, cluster), cluster),
@@ -55,9 +57,16 @@ def _request_body(line: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in parsed.body.items() if name != "model"}
 
 
-def _id(row: Mapping[str, Any], fields: FieldMap) -> str | None:
+def _id(row: Mapping[str, Any], fields: FieldMap) -> tuple[Any, str]:
+    """Return the id that a row gives, as it is, and the name of its field."""
     name = fields.id or ("custom_id" if "custom_id" in row else "id")
-    return id_of(value_at(row, name), name)
+    return value_at(row, name), name
+
+
+def _refuse_long_id(row: Mapping[str, Any], fields: FieldMap) -> None:
+    given, name = _id(row, fields)
+    if isinstance(given, str) and len(given) > ID_CHARACTERS_MAX:
+        id_of(given, name)
 
 
 def _metadata(row: Mapping[str, Any], fields: FieldMap) -> Iterator[tuple[str, Any]]:

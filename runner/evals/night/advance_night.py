@@ -21,7 +21,7 @@ from runner.evals.grading.grade_measurement import grade_run
 from runner.evals.grading.suite_graders import open_graders
 from runner.evals.night import decide_night
 from runner.evals.night.load_measurement import load_measurement, run_options
-from runner.evals.night.stored_night import read_night
+from runner.evals.night.stored_night import read_graded, read_items, read_night
 from runner.evals.regrade_nights import only, regrade_pool, without_files
 from runner.rules.errors import UsageError
 from runner.rules.evaluation.verdict import Verdict
@@ -78,11 +78,10 @@ class NightSteps:
     def _load(self, night: StoredNight, number: int) -> None:
         with self.database.read() as connection:
             budget_ticks = decide_night.remaining_ticks(connection, night)
+            items = read_items(connection, night)
         options = run_options(night.options, budget_ticks=budget_ticks)
         self.loaded(
-            load_measurement(
-                self.database, self.settings, night.row, night.suite, night.items, number, options
-            )
+            load_measurement(self.database, self.settings, night.row, night.suite, items, number, options)
         )
 
     def _graded(self, night: StoredNight, measured: list[MeasurementRow]) -> int | None:
@@ -100,7 +99,8 @@ class NightSteps:
 
     def _grade(self, night: StoredNight, measurement: MeasurementRow) -> None:
         options = night.options
-        graded = night.graded
+        with self.database.read() as connection:
+            graded = read_graded(connection, night)
         if measurement.number > 1:  # the scores of a file are those of the first one
             graded = graded._replace(graders=without_files(night.suite, graded.graders))
         suite = only(night.suite, graded.graders)

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import orjson
 
 from runner.db.evaluation import nights
+from runner.db.evaluation.items import NightItems
 from runner.evals.grading.suite_graders import grader_hashes
+from runner.evals.night.compile_night import printed_metadata
 from runner.evals.night.night_options import read_options
 from runner.rules.errors import UsageError
 from runner.rules.evaluation.night_content import (
@@ -47,7 +49,8 @@ def begin_night(
     else it would stand before all later nights. The caller holds the lock of the suite's occasions. Raises
     UsageError where the night was begun with other content: what was paid for is not mixed.
     """
-    content = hashes_of(suite, items, grader_hashes(suite, Path(options.folder)))
+    printed = printed_metadata(suite, items)
+    content = hashes_of(suite, items, grader_hashes(suite, Path(options.folder)), printed)
     with database.write() as connection:
         found = None if new else nights.find(connection, suite.name, occasion)
         if found is not None:
@@ -66,7 +69,7 @@ def begin_night(
             spec=encode_suite(suite),
             content=encode_content(content),
             options=options.encoded(),
-            items=items,
+            items=NightItems(items, printed),
             graders=specs,
             now_ms=database.now_ms(),
         )

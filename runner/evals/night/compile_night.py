@@ -60,6 +60,14 @@ def metadata_names(items: Sequence[Item]) -> tuple[str, ...]:
     return tuple(sorted({name for item in items for name in item.metadata}))
 
 
+def printed_metadata(suite: Suite, items: Sequence[Item]) -> list[str]:
+    """Return the names of the metadata that templates of a suite print, sorted: requests have it."""
+    if all(subject.user is None for subject in suite.subjects):
+        return []
+    names = metadata_names(items)
+    return sorted({name for subject in suite.subjects for name in ItemPrompt(subject, names).metadata_names})
+
+
 def job_line(job_id: str, body: Mapping[str, Any]) -> bytes:
     """Return a job line in the short form, without a line end. `body`: the fields of the request."""
     return orjson.dumps({"id": job_id, **body})

@@ -11,6 +11,7 @@ from runner.db import counters, runs
 from runner.db.evaluation import facts, nights
 from runner.db.evaluation.measurements import measurements
 from runner.db.evaluation.nights import NightState
+from runner.db.evaluation.on_end_claims import count_as_reported
 from runner.evals.night.stored_night import StoredNight, read_night
 from runner.rules.errors import Bug
 from runner.rules.evaluation.make_report import night_report
@@ -43,12 +44,13 @@ def decide(database: Database, night: StoredNight) -> NightReport:
 def decide_again(database: Database, row: NightRow) -> NightReport:
     """Return the report of a night that has ended by its present grades, and store it beside the earlier one.
 
-    It does not ask for a second measurement: what it would need has not been answered.
+    It does not ask for a second measurement: what it would need has not been answered. Its verdict needs no
+    --on-end notification, as a person waits for it.
     """
     with database.read() as connection:
         night = read_night(connection, _found(nights.find_by_id(connection, row.id)))
         report = report_of(connection, night, cannot_remeasure="its answers are from the past")
-    end(database, night, report, keeps_accepted=True)
+    end(database, night, report, is_by_hand=True)
     return report
 
 
@@ -71,10 +73,11 @@ def report_of(
     return report
 
 
-def end(database: Database, night: StoredNight, report: NightReport, *, keeps_accepted: bool = False) -> None:
+def end(database: Database, night: StoredNight, report: NightReport, *, is_by_hand: bool = False) -> None:
     """Store a report and end its night. A valid night that has not regressed enters the pool.
 
-    `keeps_accepted`: a night that is in the pool stays there where it is valid.
+    `is_by_hand`: a person has asked for it and waits. A night that is in the pool stays there where it is
+    valid, and no --on-end notification follows.
     """
     is_kept = night.row.is_accepted and is_valid(report)
     with database.write() as connection:
@@ -84,11 +87,13 @@ def end(database: Database, night: StoredNight, report: NightReport, *, keeps_ac
             verdict=report.verdict,
             exit_code=report.exit_code,
             is_valid=is_valid(report),
-            is_accepted=is_accepted_by_itself(report) or (keeps_accepted and is_kept),
+            is_accepted=is_accepted_by_itself(report) or (is_by_hand and is_kept),
             report=encoded(report),
             now_ms=database.now_ms(),
             is_regrade=night.row.state is NightState.ENDED,
         )
+        if is_by_hand:
+            count_as_reported(connection, night.row.id, database.now_ms())
 
 
 def _found(row: NightRow | None) -> NightRow:

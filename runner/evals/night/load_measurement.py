@@ -60,6 +60,7 @@ def load_measurement(
             occasion=occasion,
             options=options,
             lock=partial(loading_lock, settings),
+            is_of_night=True,
         )
         with database.write() as connection:
             add_measurement(connection, night.id, number, loaded.run_id)

@@ -1,4 +1,4 @@
-"""What follows the verdict of a night: its files, and the call of the user's command, once."""
+"""What follows the verdict of a night: its files, and the call of the user's command, once for each."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING, Any
 import msgspec
 
 from runner.db.evaluation import nights
+from runner.db.evaluation.on_end_claims import claim_on_end
 from runner.evals.night import night_on_end
 from runner.evals.night.item_lines import item_lines
 from runner.evals.night.night_options import read_options
@@ -75,11 +76,11 @@ def night_tag(row: NightRow) -> str:
 
 
 def call_on_end(database: Database, ended: EndedNight, *, to: IO[Any] | int) -> str | None:
-    """Call the night's --on-end command, unless it was called for this end; return what went wrong."""
+    """Call the night's --on-end command, unless that was for this verdict last; return what went wrong."""
     command = read_options(ended.row.options).on_end
     if command is None:
         return None
     with database.write() as connection:
-        if not nights.claim_on_end(connection, ended.row.id, database.now_ms()):
+        if not claim_on_end(connection, ended.row.id, ended.report.verdict, database.now_ms()):
             return None
     return night_on_end.call(command, ended.report, output=ended.files.report, to=to)

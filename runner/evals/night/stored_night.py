@@ -1,4 +1,4 @@
-"""A night as the database has it: its suite, its items, its options."""
+"""A night as the database has it: its suite, its options, its items."""
 
 from __future__ import annotations
 
@@ -24,11 +24,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredNight:
-    """A night with all that its steps need; `stored_items` are in the order of the suite."""
+    """A night with what its steps need; the items, which may be many, are read where they are."""
 
     row: NightRow
     suite: Suite
-    stored_items: tuple[StoredItem, ...]
     grader_ids: Mapping[str, int]
 
     @property
@@ -36,23 +35,18 @@ class StoredNight:
         """Return the night's options."""
         return read_options(self.row.options)
 
-    @property
-    def items(self) -> list[Item]:
-        """Return the items without their database ids."""
-        return [stored.item for stored in self.stored_items]
-
-    @property
-    def graded(self) -> GradedNight:
-        """Return what grading needs."""
-        by_id = {stored.item.id: stored for stored in self.stored_items}
-        return GradedNight(self.suite, by_id, self.grader_ids)
-
 
 def read_night(connection: Connection, row: NightRow) -> StoredNight:
-    """Return a night with its suite and items."""
-    return StoredNight(
-        row=row,
-        suite=decode_suite(row.spec),
-        stored_items=tuple(StoredItem(*one) for one in items_of(connection, row.id)),
-        grader_ids=grader_ids(connection, row.id),
-    )
+    """Return a night with its suite."""
+    return StoredNight(row=row, suite=decode_suite(row.spec), grader_ids=grader_ids(connection, row.id))
+
+
+def read_items(connection: Connection, night: StoredNight) -> list[Item]:
+    """Return the items of a night in the order of the suite."""
+    return [item for _, item in items_of(connection, night.row.id)]
+
+
+def read_graded(connection: Connection, night: StoredNight) -> GradedNight:
+    """Return what grading needs of a night."""
+    stored = [StoredItem(*one) for one in items_of(connection, night.row.id)]
+    return GradedNight(night.suite, {one.item.id: one for one in stored}, night.grader_ids)

@@ -37,6 +37,11 @@ class ItemPrompt:
         """Return whether the template shows the choices of an item."""
         return self._template is not None and CHOICES in self._template.columns
 
+    @property
+    def metadata_names(self) -> set[str]:
+        """Return the names of the metadata that the template prints."""
+        return set() if self._template is None else {*self._template.columns} - {INPUT, CHOICES}
+
     def body(self, item: Item) -> dict[str, Any]:
         """Return the fields of the request: model, messages, the subject's own and the item's own.
 

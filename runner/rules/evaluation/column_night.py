@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from runner.rules.evaluation.graders import takes_scores
@@ -15,7 +16,7 @@ from runner.rules.evaluation.scores import pooled
 from runner.rules.evaluation.suite import BASELINE_DEFAULT, parse_baseline
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Mapping, Sequence
 
     from runner.rules.evaluation.night_facts import Column, NightFacts, PastNight
     from runner.rules.evaluation.scores import Scores
@@ -46,9 +47,14 @@ class ColumnNight:
     again: Scores | None
     baseline: Baseline
     pool: ScoreSums
-    past_z: Sequence[float]
+    learn_past_z: Callable[[], Sequence[float]]
     clusters: Sequence[Hashable] | None
     is_repeatable: bool
+
+    @property
+    def past_z(self) -> Sequence[float]:
+        """Return how far the nights before were from theirs, in standard deviations."""
+        return self.learn_past_z()
 
     @property
     def together(self) -> Scores:
@@ -113,21 +119,22 @@ class NightColumns:
             again = facts.again.scores[column]
         found = _baseline(facts.past, column, baseline)
         clusters = _cluster_of_each(items, facts.clusters)
-        if column not in self._past_z:
-            past = [_past_scores(night, column, items) for night in facts.past if night.first.get(column)]
-            self._past_z[column] = tuple(past_z(past, clusters))
         return ColumnNight(
             column=column,
             first=first,
             again=again,
             baseline=found,
-            pool=added(
-                [score_sums({}, items), *(score_sums(night.scores[column], items) for night in found.nights)]
-            ),
-            past_z=self._past_z[column],
+            pool=added([score_sums({}, items), *(night.scores[column] for night in found.nights)]),
+            learn_past_z=partial(self._learned, column, clusters),
             clusters=clusters,
             is_repeatable=is_repeatable,
         )
+
+    def _learned(self, column: Column, clusters: Sequence[Hashable] | None) -> Sequence[float]:
+        if column not in self._past_z:
+            past = [_past_scores(night, column) for night in self.facts.past if column in night.first]
+            self._past_z[column] = tuple(past_z(past, clusters))
+        return self._past_z[column]
 
 
 def filled(scores: Scores, unscored: int | None) -> Scores:
@@ -139,19 +146,17 @@ def filled(scores: Scores, unscored: int | None) -> Scores:
 
 def _baseline(past: Sequence[PastNight], column: Column, baseline: str) -> Baseline:
     """Return the nights of `rolling:N` or `pinned:NAME` that have scores of a column."""
-    known = [night for night in past if night.scores.get(column)]
+    known = [night for night in past if column in night.scores]
     nights, pinned = parse_baseline(baseline)
     if pinned is not None:
         return Baseline([night for night in known if night.pinned_as == pinned][-1:], 1)
     return Baseline(pool_of(known, nights), min(POOL_LEAST, nights))
 
 
-def _past_scores(night: PastNight, column: Column, items: Sequence[str]) -> PastScores:
+def _past_scores(night: PastNight, column: Column) -> PastScores:
     """Return an earlier night as the noise is learned from it."""
-    first = score_sums(night.first[column], items)
-    is_measured_once = night.scores[column] == night.first[column]
-    together = first if is_measured_once else score_sums(night.scores[column], items)
     asked = (night.content.prompts.get(column.variant), night.content.models.get(column.variant))
+    first, together = night.first[column], night.scores[column]
     return PastScores(first, together, night.is_accepted, asked, night.is_meant)
 
 

@@ -85,18 +85,13 @@ def _interval(side: ScoreSums, clusters: Sequence[Hashable] | None) -> Interval 
     if not places:
         return None
     answers = sum(side.answers)
-    if clusters is None and answers == len(places) and _is_binary(side):
+    if clusters is None and answers == len(places) and side.is_binary:
         return wilson(int(sum(side.sums)), answers, _CONFIDENCE)
     means = [side.sums[place] / side.answers[place] for place in places]
     if clusters is None:
         return _around(means, mean_error(means), answers)
     of_items = [clusters[place] for place in places]
     return _around(means, clustered_error(means, of_items), len(set(of_items)))
-
-
-def _is_binary(side: ScoreSums) -> bool:
-    """Return whether all scores are 0 or 1."""
-    return all(isinstance(total, int) for total in side.sums)
 
 
 def _around(means: Sequence[float], error: MeanError, units: int) -> Interval:

@@ -32,9 +32,18 @@ class Item(NamedTuple):
 
     @property
     def sha256(self) -> str:
-        """Return the hash of what is asked and what is right: only items with equal hashes are compared."""
+        """Return the hash of what is asked and what is right, without metadata: see `sha256_with`."""
         content = [self.messages, self.target, self.choices, self.body]
         return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+    def printed(self, names: Sequence[str]) -> bytes:
+        """Return the values of metadata as JSON: equal values give equal bytes. An absent one is null."""
+        values = {name: self.metadata.get(name) for name in names}
+        return orjson.dumps(values, option=orjson.OPT_SORT_KEYS)
+
+    def sha256_with(self, names: Sequence[str]) -> str:
+        """Return the hash of what is asked and what is right where the prompt has the metadata of `names`."""
+        return hashlib.sha256(bytes.fromhex(self.sha256) + self.printed(names)).hexdigest()
 
     @property
     def text(self) -> str:

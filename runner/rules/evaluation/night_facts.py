@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from runner.rules.evaluation.score_sums import ScoreSums
     from runner.rules.evaluation.scores import Scores
     from runner.rules.evaluation.suite import Suite
 
@@ -71,27 +72,33 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
-    """Hashes of what a night was made of, to say what has changed. `prompts` are by variant."""
+    """Hashes of what a night was made of, to say what has changed. `prompts` are by variant.
+
+    `items` is without metadata; `printed` is of the metadata that templates print, None where they print none
+    (or in a night of an earlier version).
+    """
 
     prompts: Mapping[str, str]
     models: Mapping[str, str]
     graders: Mapping[str, str]  # by name
     items: str
+    printed: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PastNight:
     """A night before this one that has a valid measurement.
 
-    `first` is its first measurement, `scores` all of its measurements together. Both are only of items
-    that are the same tonight, by graders that are the same. Only an accepted night is in the pool.
-    `is_meant`: it regressed, and a person accepted it.
+    `first` is its first measurement, `scores` all of its measurements together, added up for each item of
+    tonight in their order; without what it has no scores of. Both are only of items that are the same
+    tonight, by graders that are the same. Only an accepted night is in the pool. `is_meant`: it regressed,
+    and a person accepted it.
     """
 
     name: str
     occasion: str
-    first: Mapping[Column, Scores]
-    scores: Mapping[Column, Scores]
+    first: Mapping[Column, ScoreSums]
+    scores: Mapping[Column, ScoreSums]
     is_accepted: bool
     pinned_as: str | None
     content: Content

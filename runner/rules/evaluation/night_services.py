@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from runner.rules.counted import count
+from runner.rules.evaluation.night_content import has_other_items
 from runner.rules.evaluation.night_report import ChangeReport, ServiceReport
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def change_reports(facts: NightFacts, pool: Sequence[PastNight]) -> list[ChangeR
             ChangeReport(what="prompt", text=f"{_of(variant)}the prompt is not that of {newest.name}")
             for variant, _, _ in _differing(before.prompts, now.prompts)
         ),
-        *_items_changed(facts.item_changes, is_changed=before.items != now.items),
+        *_items_changed(facts.item_changes, is_changed=has_other_items(before, now)),
         *_graders_changed(before.graders, now.graders, _compared(pool)),
     ]
 
@@ -103,7 +104,7 @@ def _items_changed(changes: ItemChanges, *, is_changed: bool) -> Iterator[Change
 
 def _compared(pool: Sequence[PastNight]) -> set[str]:
     """Return the graders of tonight by which a night of the pool has scores, given then or since."""
-    return {column.grader for night in pool for column, found in night.scores.items() if found}
+    return {column.grader for night in pool for column, found in night.scores.items() if any(found.answers)}
 
 
 def _graders_changed(

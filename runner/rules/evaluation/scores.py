@@ -40,14 +40,21 @@ class Pairing:
 
 def coverage(scores: Scores) -> Coverage:
     """Return how many answers of a side have a score, and its mean; there is at least one item."""
-    known = {item: _known(found) for item, found in scores.items()}
-    means = [fmean(found) for found in known.values() if found]
+    measured = 0
+    means, lows, highs = [], [], []
+    for found in scores.values():
+        known = _known(found)
+        measured += len(known)
+        lows.append(sum(known) / len(found))
+        highs.append(1 - sum(1 - one for one in known) / len(found))
+        if known:
+            means.append(fmean(known))
     return Coverage(
         answers=sum(map(len, scores.values())),
-        measured=sum(map(len, known.values())),
+        measured=measured,
         mean=fmean(means) if means else None,
-        low=fmean(sum(found) / len(scores[item]) for item, found in known.items()),
-        high=fmean(1 - sum(1 - one for one in found) / len(scores[item]) for item, found in known.items()),
+        low=fmean(lows),
+        high=fmean(highs),
     )
 
 

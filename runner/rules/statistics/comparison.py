@@ -104,7 +104,9 @@ def difference(pairs: Sequence[Paired], clusters: Sequence[Hashable] | None = No
         error = error._replace(standard_error=max(error.standard_error, _error_if_unchanged(kinds, n)))
     else:
         tails = _t_tails(mean - base, error)
-    units = sum(pair.answers for pair in pairs) if clusters is None else len(set(clusters))
+    units = (
+        sum(count * pair.answers for pair, count in kinds.items()) if clusters is None else len(set(clusters))
+    )
     return Difference(items=n, units=units, mean=mean, base_mean=base, error=error, tails=tails)
 
 

@@ -22,7 +22,7 @@ from runner.rules.evaluation.forms.night_words import (
 )
 from runner.rules.evaluation.forms.score_words import (
     chance_words,
-    change_words,
+    change_words_among,
     gate_of,
     item_change,
     item_words,
@@ -60,7 +60,7 @@ def _grader_rows(report: NightReport) -> Iterator[list[str]]:
             inert(short_name(grader.variant)),
             f"**{name}**" if grader.is_primary and name else name,
             inert("; ".join(filter(None, (score_words(grader), unscored_words(grader))))),
-            inert(change_words(grader.change)),
+            inert(change_words_among(grader, report.graders)),
             inert(chance_words(grader.change, gate_of(grader, report.gates))),
         ]
 

@@ -46,6 +46,12 @@ def change_words(change: ScoreChange | None) -> str:
     return f"{words} against {count(change.nights, 'night')}"
 
 
+def change_words_among(grader: GraderReport, graders: Sequence[GraderReport]) -> str:
+    """Return how a score differs from the baseline; where no grader has one, that is said at the first."""
+    has_any = any(one.change is not None for one in graders)
+    return change_words(grader.change) if has_any or grader is graders[0] else ""
+
+
 def chance_words(change: ScoreChange | None, gate: GateReport | None) -> str:
     """Return how often chance alone makes such a change, or that none was seen; "" without a baseline.
 
