@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import Connection, bindparam, text
 
 from runner.db.job_ids import JOBS_MAX, job_id
+from runner.db.job_ranges import in_run
 from runner.rules.reply_table import MODEL_CODES
 
 if TYPE_CHECKING:
@@ -18,7 +19,8 @@ _OF_HELD: Final = (
 )
 _OF_PENDING: Final = (
     "SELECT p.model FROM (SELECT id, attempt, model, due_at_ms FROM jobs WHERE state = 'pending'"
-    f" AND run_id = :run AND id >= :first ORDER BY id LIMIT {_PENDING_MAX}) AS p"
+    " AND {in_run} ORDER BY {order}"
+    f" LIMIT {_PENDING_MAX}) AS p"
     " JOIN attempts a ON a.job_id = p.id AND a.attempt = p.attempt WHERE a.error_code IN :codes"
     " AND a.collected_at_ms >= p.due_at_ms"  # of one moment where the job went back; a user's retry is later
 )
@@ -30,12 +32,15 @@ def refused(connection: Connection, run_id: int, *, of_pending: bool) -> list[st
     `of_pending`: to pending jobs too, as a run that is paused for its models has them; the first
     _PENDING_MAX of the file are looked at.
     """
-    rows = f"{_OF_HELD} UNION ALL {_OF_PENDING}" if of_pending else _OF_HELD
+    run = in_run(connection)
+    pending = _OF_PENDING.format(in_run=run.condition, order=run.order)
+    rows = f"{_OF_HELD} UNION ALL {pending}" if of_pending else _OF_HELD
     query = text(
         f"SELECT model FROM ({rows}) AS refused GROUP BY model ORDER BY COUNT(*) DESC, model"
     ).bindparams(bindparam("codes", expanding=True))
     values = {"first": job_id(run_id, 0), "last": job_id(run_id, JOBS_MAX), "codes": sorted(MODEL_CODES)}
-    return list(connection.execute(query, values | ({"run": run_id} if of_pending else {})).scalars())
+    more = {"run": run_id, "after": job_id(run_id, 0) - 1} if of_pending else {}
+    return list(connection.execute(query, values | more).scalars())
 
 
 def other_than(

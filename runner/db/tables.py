@@ -135,6 +135,13 @@ class Job(Base):
             postgresql_where=text("state = 'held'"),
         ),
         Index(
+            "ix_jobs_cancelled",
+            "run_id",
+            "id",
+            sqlite_where=text("state = 'cancelled'"),
+            postgresql_where=text("state = 'cancelled'"),
+        ),
+        Index(
             "ix_jobs_failed",
             "run_id",
             "error_code",
