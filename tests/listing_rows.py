@@ -1,6 +1,6 @@
 """Many jobs of several runs, made by SQL in the database itself: what listings are measured with.
 
-Run 1 has ended, run 2 is at work, run 3 waits for its start, run 4 has ended, and run 5 was cancelled halfway.
+Run 1 has ended, run 2 is at work, run 3 was not started, run 4 has ended, and run 5 was cancelled halfway.
 They have 60, 30, 5, 3 and 2 of each hundred jobs. Bodies and answers are left out: no listing reads them.
 """
 
@@ -34,7 +34,7 @@ _FLAW: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MadeRun:
-    """A run: its first `ended` jobs have ended, the next `waiting` are out, the last `cancelled` are cancelled."""
+    """A run: the first `ended` jobs have ended, the next `waiting` are out, the last ones are cancelled."""
 
     run_id: int
     state: str

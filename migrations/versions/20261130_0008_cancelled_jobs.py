@@ -1,4 +1,4 @@
-"""An index of cancelled jobs: of the states that a user lists, the last one that was found by reading all jobs."""
+"""An index of cancelled jobs: they were found by reading all jobs of their run."""
 
 from __future__ import annotations
 

@@ -24,7 +24,8 @@ _HELD: Final = (
 )
 # From the index of flaws, each job by its key: `x || ''` keeps the indexes of states out.
 _BY_FLAW: Final = (
-    "SELECT jobs.id, custom_id FROM attempts a JOIN jobs ON jobs.id = a.job_id AND jobs.answered_by = a.attempt"
+    "SELECT jobs.id, custom_id FROM attempts a"
+    " JOIN jobs ON jobs.id = a.job_id AND jobs.answered_by = a.attempt"
     " WHERE a.flaw = :word AND a.flaw IS NOT NULL AND a.job_id >= :first AND a.job_id < :last"
     " AND jobs.state || '' = 'succeeded' ORDER BY a.job_id LIMIT :rows"
 )
@@ -61,7 +62,7 @@ def ids(connection: Connection, run_id: int, word: str) -> Iterator[str]:
 
     `word` is the code or the flaw.
     """
-    for listing in (_BY_CODE, _HELD, _BY_FLAW):
+    for listing in (_BY_CODE, _BY_FLAW, _HELD):  # the last has no index for its word
         first, size = job_id(run_id, 0), _PAGE_FIRST
         while rows := _page(connection, run_id, word, listing, first, size):
             yield from (row[1] for row in rows)
