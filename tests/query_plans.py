@@ -34,7 +34,8 @@ def asked(database: Database) -> Iterator[list[Statement]]:
     found: list[Statement] = []
 
     def keep(_c: object, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
-        found.append((statement, parameters))
+        if statement != "BEGIN":
+            found.append((statement, parameters))
 
     event.listen(database.engine, "before_cursor_execute", keep)
     try:

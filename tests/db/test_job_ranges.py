@@ -48,6 +48,12 @@ def picked(run_id: int, chosen: JobSelection) -> Callable[[Connection], object]:
     return lambda connection: chosen_jobs.pick(connection, run_id, chosen, 5, lock=False)
 
 
+def sampled(chosen: JobSelection) -> Callable[[Connection], object]:
+    return lambda connection: sampled_groups(
+        connection, ENDED, ranges_of(connection, ENDED, chosen)[0], 100, JOBS * 6 // 10
+    )
+
+
 PAGES = {  # the listing, and the index that it is to use
     "failed": (page(ENDED, of(S.FAILED)), "ix_jobs_failed"),
     "failed, by code": (page(ENDED, of(S.FAILED, code="safety")), "ix_jobs_failed"),
@@ -63,12 +69,14 @@ PAGES = {  # the listing, and the index that it is to use
     "ids of a code": (ids("safety"), "ix_jobs_failed"),
     "ids of a flaw": (ids("length"), "ix_jobs_failed ix_attempts_flaw"),
     "first of a flaw": (lambda c: examples.of_flaws(c, ENDED, ["empty"]), "ix_attempts_flaw"),
+}
+COUNTED = {
     "pending, refused": (
         lambda c: models_of_run.refused(c, AT_WORK, of_pending=True),
         "ix_jobs_held ix_jobs_pending",
     ),
-}
-COUNTED = {
+    "failed, sampled": (sampled(of(S.FAILED, code="safety")), "ix_jobs_failed"),
+    "cancelled, sampled": (sampled(of(S.CANCELLED)), "ix_jobs_cancelled"),
     "failed": (groups(ENDED, of(S.FAILED)), "ix_jobs_failed"),
     "failed or held, by code": (
         groups(ENDED, of(S.FAILED, S.HELD, code="safety")),
@@ -204,5 +212,5 @@ def _work_of_pages(database: Database, jobs: int) -> dict[str, int]:
         with database.read() as connection:
             with query_plans.asked(database) as statements:
                 listing(connection)
-            found[name] = sum(query_plans.work(connection, each) for each in list(statements))
+            found[name] = sum(query_plans.work(connection, each) for each in statements)
     return found
