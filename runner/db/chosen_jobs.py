@@ -9,12 +9,15 @@ from sqlalchemy import Connection, Row, text
 
 from runner.db import counters
 from runner.db.job_groups import JobGroup, counted_groups, sampled_groups
-from runner.db.job_ranges import bounds, next_ids, ranges_of
+from runner.db.job_ranges import HELD_CODE, bounds, next_ids, ranges_of
 from runner.db.job_selection import LAST_ATTEMPT
 from runner.db.leases import PROMPT_TOKENS
 from runner.rules.states import JobState
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from runner.db.job_ranges import JobRange
     from runner.db.job_selection import JobSelection
 
 SAMPLED_ABOVE: Final = 2_000
@@ -48,7 +51,7 @@ def matching_groups(connection: Connection, run_id: int, selection: JobSelection
     """
     ranges = ranges_of(connection, run_id, selection)
     counts = counters.read(connection, run_id, "state", "code")
-    numbers = {each: counts.get(each.counter, 0) if each.counter else 0 for each in ranges}
+    numbers = {each: _number(connection, run_id, each, counts) for each in ranges}
     few = [each for each in ranges if numbers[each] <= SAMPLED_ABOVE]
     groups = counted_groups(connection, run_id, few)
     for each in ranges:
@@ -56,6 +59,18 @@ def matching_groups(connection: Connection, run_id: int, selection: JobSelection
             jobs = sum(n for (kind, _), n in counts.items() if kind == "state")
             groups += sampled_groups(connection, run_id, each, numbers[each], jobs)
     return sorted(groups, key=lambda group: (-group.n, group.model))
+
+
+def _number(
+    connection: Connection, run_id: int, each: JobRange, counts: Mapping[tuple[str, str], int]
+) -> int:
+    """Return how many jobs a range has; 0 where that takes as long as counting its groups."""
+    if each.counter is None:
+        return 0
+    if each.counter[0] != HELD_CODE:
+        return counts.get(each.counter, 0)
+    query = text(f"SELECT COUNT(*) FROM jobs WHERE {each.condition}")
+    return int(connection.execute(query, bounds([each], run_id)).scalar_one())
 
 
 def count_by_state(connection: Connection, run_id: int, selection: JobSelection) -> dict[JobState, int]:

@@ -19,8 +19,8 @@ _BY_CODE: Final = (
     " AND id >= :first AND id < :last ORDER BY run_id, error_code, id LIMIT :rows"
 )
 _HELD: Final = (
-    "SELECT id, custom_id FROM jobs WHERE state = 'held' AND error_code = :word AND id >= :first"
-    " AND id < :last ORDER BY id LIMIT :rows"
+    "SELECT id, custom_id FROM jobs WHERE state = 'held' AND run_id = :run AND error_code = :word"
+    " AND id >= :first AND id < :last ORDER BY run_id, error_code, id LIMIT :rows"
 )
 # From the index of flaws, each job by its key: `x || ''` keeps the indexes of states out.
 _BY_FLAW: Final = (
@@ -47,11 +47,10 @@ def of_held(connection: Connection, run_id: int, codes_max: int) -> dict[str, st
     The codes begin with `held-`, as in the errors file.
     """
     query = text(
-        "SELECT error_code, COUNT(*) AS n, MIN(id) AS id FROM jobs WHERE state = 'held' AND id >= :first"
-        " AND id < :last GROUP BY error_code ORDER BY n DESC, id LIMIT :codes"
+        "SELECT error_code, COUNT(*) AS n, MIN(id) AS id FROM jobs WHERE state = 'held' AND run_id = :run"
+        " GROUP BY error_code ORDER BY n DESC, id LIMIT :codes"
     )
-    values = {"first": job_id(run_id, 0), "last": job_id(run_id + 1, 0), "codes": codes_max}
-    rows = connection.execute(query, values)
+    rows = connection.execute(query, {"run": run_id, "codes": codes_max})
     found = {row.id: f"{HELD_PREFIX}{row.error_code or 'unknown'}" for row in rows}
     names = text("SELECT custom_id FROM jobs WHERE id = :id")
     return {code: connection.execute(names, {"id": job}).scalar_one() for job, code in found.items()}
@@ -62,7 +61,7 @@ def ids(connection: Connection, run_id: int, word: str) -> Iterator[str]:
 
     `word` is the code or the flaw.
     """
-    for listing in (_BY_CODE, _BY_FLAW, _HELD):  # the last has no index for its word
+    for listing in (_BY_CODE, _HELD, _BY_FLAW):
         first, size = job_id(run_id, 0), _PAGE_FIRST
         while rows := _page(connection, run_id, word, listing, first, size):
             yield from (row[1] for row in rows)

@@ -54,14 +54,14 @@ def sampled_groups(
 ) -> list[JobGroup]:
     """Return the groups of the `total` jobs of a range, as a sample has them; `run_jobs`: all of the run."""
     windows = " UNION ALL ".join(
-        f"SELECT * FROM (SELECT {number} AS place, {_COLUMNS} FROM jobs"
-        f" WHERE {of_range.condition.replace(':after', str(after)).replace(':last', str(last))}"
-        f" ORDER BY {of_range.order} LIMIT {WINDOW_ROWS}) AS w{number}"
+        f"SELECT {number} AS place, {_COLUMNS} FROM (SELECT id, {_COLUMNS} FROM jobs"
+        f" WHERE {of_range.condition.replace(':after', str(after))}"
+        f" ORDER BY {of_range.order} LIMIT {WINDOW_ROWS}) AS w{number} WHERE id <= {last}"
         for number, (after, last) in enumerate(_windows(run_id, run_jobs))
     )
     query = text(f"SELECT place, {_GROUPED} FROM ({windows}) AS sample GROUP BY place, model, error_code")
-    values = bounds([of_range], run_id)
-    rows = connection.execute(query, {k: v for k, v in values.items() if k not in ("after", "last")}).all()
+    values = {name: value for name, value in bounds([of_range], run_id).items() if name != "after"}
+    rows = connection.execute(query, values).all()
     found: dict[int, dict[tuple[str, str | None], int]] = {}
     for row in rows:
         found.setdefault(row.place, {})[row.model, row.error_code] = row.n

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from runner.db.job_selection import JobSelection
 
+HELD_CODE: Final = "held code"
 _HELD_BY_A_PROCESS: Final = (JobState.SUBMITTING, JobState.COLLECTING, JobState.STORED)
 
 
@@ -29,7 +30,8 @@ class JobRange(NamedTuple):
     """A condition on `jobs`, and the order of its index.
 
     The condition has the parameters `:run`, `:after` and `:last` (ids), and those of `values`. `counter` is
-    that of the run which has the number of its jobs; None where there is none.
+    that of the run which has the number of its jobs; None where there is none. HELD_CODE is no counter: the
+    index alone has the number.
     """
 
     condition: str
@@ -47,7 +49,8 @@ def ranges_of(connection: Connection, run_id: int, chosen: JobSelection) -> list
             each for state in sorted(chosen.states) for each in _of_state(connection, run_id, state, chosen)
         ]
     narrow, values = narrowed(chosen)
-    kinds = {"code", "state"} if chosen.is_of_states_alone else {"code"} if chosen.is_of_codes else set()
+    kinds = {"code", HELD_CODE} if chosen.is_of_codes else set()
+    kinds |= {"state"} if chosen.is_of_states_alone else set()
     return [
         each._replace(
             condition=f"{each.condition}{narrow}",
@@ -95,8 +98,8 @@ def in_run(connection: Connection) -> JobRange:
     spread over the run. SQLite finds its place in the index only by `=`.
     """
     if connection.dialect.name == "sqlite":
-        return JobRange("run_id = :run AND id > :after AND id <= :last")
-    return JobRange("(run_id, id) > (:run, :after) AND (run_id, id) <= (:run, :last)", "run_id, id")
+        return JobRange("run_id = :run AND id > :after")
+    return JobRange("(run_id, id) > (:run, :after) AND run_id <= :run", "run_id, id")
 
 
 def _by_ids(chosen: JobSelection) -> JobRange:
@@ -109,8 +112,8 @@ def _by_ids(chosen: JobSelection) -> JobRange:
 def _of_state(
     connection: Connection, run_id: int, state: JobState, chosen: JobSelection
 ) -> Iterator[JobRange]:
-    if state is JobState.FAILED:
-        yield from _failed(connection, run_id, chosen)
+    if state in (JobState.FAILED, JobState.HELD):
+        yield from _by_code(connection, run_id, state, chosen)
     elif state in (JobState.PENDING, JobState.CANCELLED):  # ix_jobs_pending, ix_jobs_cancelled
         run = in_run(connection)
         yield JobRange(f"state = '{state}' AND {run.condition}", run.order, counter=("state", state))
@@ -120,28 +123,29 @@ def _of_state(
         listed = ", ".join(f"'{each}'" for each in _HELD_BY_A_PROCESS)
         doubled = f"state IN ({listed}) AND state = '{state}'"
         yield JobRange(f"{doubled} AND run_id + 0 = :run AND id + 0 > :after", "id + 0")
-    else:  # ix_jobs_held; jobs that succeeded have the primary key alone
+    else:  # succeeded: there are too many for an index, so the primary key
         yield JobRange(f"state = '{state}' AND id > :after AND id <= :last")
 
 
-def _failed(connection: Connection, run_id: int, chosen: JobSelection) -> Iterator[JobRange]:
-    """Yield one range of ix_jobs_failed for each error code: only within one are ids in order."""
-    of_run = f"state = '{JobState.FAILED}' AND run_id = :run AND id > :after AND id <= :last"
+def _by_code(
+    connection: Connection, run_id: int, state: JobState, chosen: JobSelection
+) -> Iterator[JobRange]:
+    """Yield a range of ix_jobs_failed or ix_jobs_held for each error code: only there are ids in order."""
+    of_state = f"state = '{state}' AND run_id = :run"
+    in_order = f"{of_state} AND id > :after"
     order = "run_id, error_code, id"
-    codes = [chosen.code] if chosen.code is not None else _codes(connection, run_id)
+    codes = [chosen.code] if chosen.code is not None else _codes(connection, run_id, of_state)
     for number, code in enumerate(code for code in codes if code != chosen.not_code):
-        name = f"code_{number}"
-        yield JobRange(f"{of_run} AND error_code = :{name}", order, ((name, code),), ("code", code))
+        name = f"{state}_{number}"
+        counter = ("code" if state is JobState.FAILED else HELD_CODE, code)
+        yield JobRange(f"{in_order} AND error_code = :{name}", order, ((name, code),), counter)
     if chosen.code is None:
-        yield JobRange(f"{of_run} AND error_code IS NULL", order)
+        yield JobRange(f"{in_order} AND error_code IS NULL", order)
 
 
-def _codes(connection: Connection, run_id: int) -> list[str]:
-    """Return the error codes of a run's failed jobs, one step in ix_jobs_failed for each."""
-    query = text(
-        f"SELECT MIN(error_code) FROM jobs WHERE state = '{JobState.FAILED}' AND run_id = :run"
-        " AND error_code > :before"
-    )
+def _codes(connection: Connection, run_id: int, of_state: str) -> list[str]:
+    """Return the error codes of a run's jobs in a state, one step in the index for each."""
+    query = text(f"SELECT MIN(error_code) FROM jobs WHERE {of_state} AND error_code > :before")
     found: list[str] = []
     before = ""
     while (code := connection.execute(query, {"run": run_id, "before": before}).scalar_one()) is not None:

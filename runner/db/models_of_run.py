@@ -14,9 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 _PENDING_MAX: Final = 10_000  # jobs leave in file order, so a refused one is among the first that are pending
-_OF_HELD: Final = (
-    "SELECT model FROM jobs WHERE state = 'held' AND error_code IN :codes AND id >= :first AND id < :last"
-)
+_OF_HELD: Final = "SELECT model FROM jobs WHERE state = 'held' AND run_id = :run AND error_code IN :codes"
 _OF_PENDING: Final = (
     "SELECT p.model FROM (SELECT id, attempt, model, due_at_ms FROM jobs WHERE state = 'pending'"
     " AND {in_run} ORDER BY {order}"
@@ -38,9 +36,9 @@ def refused(connection: Connection, run_id: int, *, of_pending: bool) -> list[st
     query = text(
         f"SELECT model FROM ({rows}) AS refused GROUP BY model ORDER BY COUNT(*) DESC, model"
     ).bindparams(bindparam("codes", expanding=True))
-    values = {"first": job_id(run_id, 0), "last": job_id(run_id, JOBS_MAX), "codes": sorted(MODEL_CODES)}
-    more = {"run": run_id, "after": job_id(run_id, 0) - 1} if of_pending else {}
-    return list(connection.execute(query, values | more).scalars())
+    values = {"run": run_id, "codes": sorted(MODEL_CODES)}
+    before = {"after": job_id(run_id, 0) - 1} if of_pending else {}
+    return list(connection.execute(query, values | before).scalars())
 
 
 def other_than(

@@ -130,6 +130,8 @@ class Job(Base):
         ),
         Index(
             "ix_jobs_held",
+            "run_id",
+            "error_code",
             "id",
             sqlite_where=text("state = 'held'"),
             postgresql_where=text("state = 'held'"),

@@ -67,10 +67,12 @@ PAGES = {  # the listing, and the index that it is to use
     "being fetched": (page(AT_WORK, of(S.COLLECTING)), "ix_jobs_held_by_a_process"),
     "picked to be retried": (picked(ENDED, of(S.CANCELLED)), "ix_jobs_cancelled"),
     "ids of a code": (ids("safety"), "ix_jobs_failed"),
-    "ids of a flaw": (ids("length"), "ix_jobs_failed ix_attempts_flaw"),
+    "ids of a flaw": (ids("length"), "ix_jobs_failed ix_jobs_held ix_attempts_flaw"),
     "first of a flaw": (lambda c: examples.of_flaws(c, ENDED, ["empty"]), "ix_attempts_flaw"),
 }
 COUNTED = {
+    "first of each held code": (lambda c: examples.of_held(c, ENDED, 10), "ix_jobs_held"),
+    "held, by code": (groups(ENDED, of(S.HELD, code="expired")), "ix_jobs_held"),
     "pending, refused": (
         lambda c: models_of_run.refused(c, AT_WORK, of_pending=True),
         "ix_jobs_held ix_jobs_pending",
