@@ -13,13 +13,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 _PAGE: Final = 5_000
-_BY_CODE: Final = "state = 'failed' AND run_id = :run AND error_code = :word AND id >= :first AND id < :last"
-_HELD: Final = "state = 'held' AND error_code = :word AND id >= :first AND id < :last"
+_PAGE_FIRST: Final = 50  # the first lines are there at once
+_BY_CODE: Final = (
+    "SELECT id, custom_id FROM jobs WHERE state = 'failed' AND run_id = :run AND error_code = :word"
+    " AND id >= :first AND id < :last ORDER BY run_id, error_code, id LIMIT :rows"
+)
+_HELD: Final = (
+    "SELECT id, custom_id FROM jobs WHERE state = 'held' AND run_id = :run AND error_code = :word"
+    " AND id >= :first AND id < :last ORDER BY run_id, error_code, id LIMIT :rows"
+)
+# From the index of flaws, each job by its key: `x || ''` keeps the indexes of states out.
 _BY_FLAW: Final = (
-    "state = 'succeeded' AND id IN (SELECT job_id FROM attempts WHERE flaw = :word"
-    " AND flaw IS NOT NULL AND job_id >= :first AND job_id < :last)"
-    " AND EXISTS (SELECT 1 FROM attempts a WHERE a.job_id = jobs.id AND a.attempt = jobs.answered_by"
-    " AND a.flaw = :word)"
+    "SELECT jobs.id, custom_id FROM attempts a"
+    " JOIN jobs ON jobs.id = a.job_id AND jobs.answered_by = a.attempt"
+    " WHERE a.flaw = :word AND a.flaw IS NOT NULL AND a.job_id >= :first AND a.job_id < :last"
+    " AND jobs.state || '' = 'succeeded' ORDER BY a.job_id LIMIT :rows"
 )
 
 
@@ -39,11 +47,10 @@ def of_held(connection: Connection, run_id: int, codes_max: int) -> dict[str, st
     The codes begin with `held-`, as in the errors file.
     """
     query = text(
-        "SELECT error_code, COUNT(*) AS n, MIN(id) AS id FROM jobs WHERE state = 'held' AND id >= :first"
-        " AND id < :last GROUP BY error_code ORDER BY n DESC, id LIMIT :codes"
+        "SELECT error_code, COUNT(*) AS n, MIN(id) AS id FROM jobs WHERE state = 'held' AND run_id = :run"
+        " GROUP BY error_code ORDER BY n DESC, id LIMIT :codes"
     )
-    values = {"first": job_id(run_id, 0), "last": job_id(run_id + 1, 0), "codes": codes_max}
-    rows = connection.execute(query, values)
+    rows = connection.execute(query, {"run": run_id, "codes": codes_max})
     found = {row.id: f"{HELD_PREFIX}{row.error_code or 'unknown'}" for row in rows}
     names = text("SELECT custom_id FROM jobs WHERE id = :id")
     return {code: connection.execute(names, {"id": job}).scalar_one() for job, code in found.items()}
@@ -54,23 +61,21 @@ def ids(connection: Connection, run_id: int, word: str) -> Iterator[str]:
 
     `word` is the code or the flaw.
     """
-    for condition in (_BY_CODE, _HELD, _BY_FLAW):
-        first = job_id(run_id, 0)
-        while rows := _page(connection, run_id, word, condition, first, _PAGE):
+    for listing in (_BY_CODE, _HELD, _BY_FLAW):
+        first, size = job_id(run_id, 0), _PAGE_FIRST
+        while rows := _page(connection, run_id, word, listing, first, size):
             yield from (row[1] for row in rows)
-            first = rows[-1][0] + 1
+            first, size = rows[-1][0] + 1, _PAGE
 
 
-def _first_of_each(
-    connection: Connection, run_id: int, words: Iterable[str], condition: str
-) -> dict[str, str]:
-    found = {word: _page(connection, run_id, word, condition, job_id(run_id, 0), 1) for word in words}
+def _first_of_each(connection: Connection, run_id: int, words: Iterable[str], listing: str) -> dict[str, str]:
+    found = {word: _page(connection, run_id, word, listing, job_id(run_id, 0), 1) for word in words}
     return {word: rows[0][1] for word, rows in found.items() if rows}
 
 
 def _page(
-    connection: Connection, run_id: int, word: str, condition: str, first: int, rows_max: int
+    connection: Connection, run_id: int, word: str, listing: str, first: int, rows_max: int
 ) -> list[tuple[int, str]]:
-    query = text(f"SELECT id, custom_id FROM jobs WHERE {condition} ORDER BY id LIMIT :rows")
-    values = {"run": run_id, "word": word, "first": first, "last": job_id(run_id + 1, 0), "rows": rows_max}
-    return [(row.id, row.custom_id) for row in connection.execute(query, values)]
+    values = {"word": word, "first": first, "last": job_id(run_id + 1, 0), "rows": rows_max}
+    values |= {"run": run_id} if ":run" in listing else {}
+    return [(row.id, row.custom_id) for row in connection.execute(text(listing), values)]

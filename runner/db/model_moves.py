@@ -9,7 +9,7 @@ from __future__ import annotations
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from runner.db import bulk, results, user_moves
+from runner.db import bulk, chosen_jobs, results, user_moves
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
 
     from runner.db.counters import Deltas
-    from runner.db.user_moves import JobSelection
+    from runner.db.job_selection import JobSelection
     from runner.rules.validate import Validation
 
     Validate = Callable[[bytes], Validation]
@@ -86,7 +86,7 @@ def _page(
     lock: bool,
 ) -> list[Checked]:
     """Return the next chosen jobs, at least one if there is one, with about BYTES_MAX of bodies."""
-    jobs = _fitting(user_moves.pick(connection, run_id, selection, ROWS_MAX, after, lock=lock))
+    jobs = _fitting(chosen_jobs.pick(connection, run_id, selection, ROWS_MAX, after, lock=lock))
     bodies = results.loaded_bodies(connection, [job.id for job in jobs])
     return [Checked(job, validate(bodies.pop(job.id)[0])) for job in jobs]
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from enum import Flag, auto
 from typing import TYPE_CHECKING, Any, Final
 
-from runner.db import counters, events, examples, job_history, models_of_run, runs, user_moves, workers
+from runner.db import chosen_jobs, counters, events, examples, job_history, models_of_run, runs, workers
+from runner.db.job_selection import JobSelection
 from runner.db.session import clock_ms
-from runner.db.user_moves import JobSelection
 from runner.rules.exit_codes import ExitCode, run_exit_code
 from runner.rules.prices import prices_as_of
 from runner.rules.row_status import RowStatus
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Row
 
+    from runner.db.job_groups import JobGroup
     from runner.db.runs import RunRow
     from runner.db.workers import Heartbeats
     from runner.rules.summary_object import RunSummary
@@ -46,13 +47,13 @@ class Part(Flag):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldJobs:
-    """Held jobs in groups, as `user_moves.matching_groups` returns them; the lost ones are part of the held.
+    """Held jobs in groups, as `chosen_jobs.matching_groups` returns them; the lost ones are part of the held.
 
     `refused_models`: those that the API refused, also to pending jobs of a run that is paused for it.
     """
 
-    lost: Sequence[Row[Any]] = ()
-    held: Sequence[Row[Any]] = ()
+    lost: Sequence[JobGroup] = ()
+    held: Sequence[JobGroup] = ()
     refused_models: Sequence[str] = ()
 
 
@@ -167,8 +168,8 @@ def _read(
 
 def _held(connection: Connection, run_id: int) -> HeldJobs:
     return HeldJobs(
-        lost=user_moves.matching_groups(connection, run_id, _LOST),
-        held=user_moves.matching_groups(connection, run_id, _HELD),
+        lost=chosen_jobs.matching_groups(connection, run_id, _LOST),
+        held=chosen_jobs.matching_groups(connection, run_id, _HELD),
         refused_models=models_of_run.refused(connection, run_id, of_pending=True),
     )
 

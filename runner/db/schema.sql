@@ -317,9 +317,11 @@ CREATE INDEX ix_eval_measurements_run_id ON eval_measurements (run_id)
 
 CREATE INDEX ix_eval_verdicts_night_id_id ON eval_verdicts (night_id, id)
 
+CREATE INDEX ix_jobs_cancelled ON jobs (run_id, id) WHERE state = 'cancelled'
+
 CREATE INDEX ix_jobs_failed ON jobs (run_id, error_code, id) WHERE state = 'failed'
 
-CREATE INDEX ix_jobs_held ON jobs (id) WHERE state = 'held'
+CREATE INDEX ix_jobs_held ON jobs (run_id, error_code, id) WHERE state = 'held'
 
 CREATE INDEX ix_jobs_held_by_a_process ON jobs (lease_until_ms) WHERE state IN ('submitting', 'collecting', 'stored')
 

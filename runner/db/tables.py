@@ -130,9 +130,18 @@ class Job(Base):
         ),
         Index(
             "ix_jobs_held",
+            "run_id",
+            "error_code",
             "id",
             sqlite_where=text("state = 'held'"),
             postgresql_where=text("state = 'held'"),
+        ),
+        Index(
+            "ix_jobs_cancelled",
+            "run_id",
+            "id",
+            sqlite_where=text("state = 'cancelled'"),
+            postgresql_where=text("state = 'cancelled'"),
         ),
         Index(
             "ix_jobs_failed",

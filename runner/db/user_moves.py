@@ -7,19 +7,19 @@ jobs in the caller's transaction and returns how many it moved; the caller repea
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from sqlalchemy import Connection, Row, text
 from sqlalchemy.exc import DBAPIError
 
 from runner.db import bulk
+from runner.db.chosen_jobs import pick
 from runner.db.counters import Deltas
 from runner.db.driver_errors import is_deadlock
 from runner.db.given_up import ABANDONED
-from runner.db.job_ids import JOBS_MAX, job_id, run_of
-from runner.db.leases import PROMPT_TOKENS
+from runner.db.job_ids import run_of
+from runner.db.job_selection import JobSelection
 from runner.db.result_costs import count_uncertain_cost
 from runner.rules.errors import Bug
 from runner.rules.states import TRANSITIONS, Event, JobState
@@ -28,6 +28,8 @@ from runner.rules.uncertain_cost import with_reserved_floor
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from sqlalchemy import Connection, Row
+
     from runner.db.session import Database
     from runner.rules.uncertain_cost import UncertainCost
 
@@ -35,15 +37,6 @@ Result = TypeVar("Result")
 ROWS_MAX = 5_000
 _DEADLOCKS_MAX = 10  # of one chunk; the worker's transaction goes on each time
 _FREE = "lease_owner = NULL, lease_until_ms = NULL, lease_gen = jobs.lease_gen + 1"
-_RANGE = "id >= :first AND id < :last"
-# Condition on the last attempt `a` of a job: the one that answered it, else its newest.
-_LAST = "a.job_id = jobs.id AND a.attempt = COALESCE(jobs.answered_by, jobs.attempt)"
-
-_WORDS = {  # conditions on jobs, by the field of a selection that has their value
-    "code": "error_code = :code",
-    "not_code": "COALESCE(error_code, '') <> :not_code",
-    "flaw": f"EXISTS (SELECT 1 FROM attempts a WHERE {_LAST} AND a.flaw = :flaw)",
-}
 
 
 class Walked(NamedTuple):
@@ -51,24 +44,6 @@ class Walked(NamedTuple):
 
     moved: int
     last: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobSelection:
-    """Which jobs a user means: those in `states`, narrowed by the other fields where given.
-
-    `lost`: only those whose last attempt was lost. `code`: only those with this error code, `not_code`: only
-    those without it. `job_ids`: only these jobs. `models`: only those that name one of these. `flaw`: only
-    those whose last answer has it.
-    """
-
-    states: frozenset[JobState]
-    lost: bool = False
-    code: str | None = None
-    not_code: str | None = None
-    job_ids: tuple[int, ...] = ()
-    models: tuple[str, ...] = ()
-    flaw: str | None = None
 
 
 CANCELLABLE = JobSelection(states=TRANSITIONS[Event.CANCEL].sources)
@@ -207,78 +182,12 @@ def requeue(connection: Connection, rows: Sequence[Row[Any]], now_ms: int, delta
     return moved
 
 
-def matching_groups(connection: Connection, run_id: int, selection: JobSelection) -> list[Row[Any]]:
-    """Return the chosen jobs in groups, the largest first.
-
-    Columns: n, model, error_code, mean prompt_tokens, mean output_tokens_max.
-    """
-    condition, values = _condition(selection)
-    query = text(
-        "SELECT COUNT(*) AS n, model, error_code, AVG(prompt_tokens) AS prompt_tokens,"
-        " AVG(output_tokens_max) AS output_tokens_max FROM jobs"
-        f" WHERE {_RANGE} AND {condition} GROUP BY model, error_code ORDER BY 1 DESC"
-    )
-    return list(connection.execute(query, {**_range(run_id), **values}))
-
-
-def count_by_state(connection: Connection, run_id: int, selection: JobSelection) -> dict[JobState, int]:
-    """Return the number of chosen jobs by state; states without one are left out."""
-    condition, values = _condition(selection)
-    query = text(f"SELECT state, COUNT(*) AS n FROM jobs WHERE {_RANGE} AND {condition} GROUP BY state")
-    found = connection.execute(query, {**_range(run_id), **values})
-    return {JobState(row.state): row.n for row in found}
-
-
 def _only(selection: JobSelection, state: JobState) -> JobSelection:
     return replace(selection, states=frozenset({state}))
 
 
 def _extra(row: Row[Any]) -> int:
     return int(row.state == JobState.FAILED and bool(row.was_accepted))
-
-
-def _condition(chosen: JobSelection) -> tuple[str, dict[str, Any]]:
-    parts = ["(" + " OR ".join(f"state = '{state}'" for state in sorted(chosen.states)) + ")"]
-    if chosen.lost:
-        parts.append(f"EXISTS (SELECT 1 FROM attempts a WHERE {_LAST} AND a.outcome = '{Event.LOST}')")
-    values: dict[str, Any] = {}
-    for name, condition in _WORDS.items():
-        if (word := getattr(chosen, name)) is not None:
-            parts.append(condition)
-            values[name] = word
-    if chosen.job_ids:
-        parts.append(f"id IN ({', '.join(str(int(job)) for job in chosen.job_ids)})")
-    if chosen.models:
-        names = {f"model_{n}": model for n, model in enumerate(chosen.models)}
-        parts.append(f"model IN ({', '.join(f':{name}' for name in names)})")
-        values |= names
-    return " AND ".join(parts), values
-
-
-def _range(run_id: int) -> dict[str, Any]:
-    return {"first": job_id(run_id, 0), "last": job_id(run_id, JOBS_MAX)}
-
-
-def pick(
-    connection: Connection,
-    run_id: int,
-    selection: JobSelection,
-    rows_max: int,
-    after: int | None = None,
-    *,
-    lock: bool = True,
-) -> list[Row[Any]]:
-    """Return the next chosen jobs; `lock`: until this transaction ends; `after`: only with larger ids."""
-    condition, values = _condition(selection)
-    locks = "FOR UPDATE OF jobs" if lock and connection.dialect.name != "sqlite" else ""
-    query = text(
-        f"SELECT id, state, error_code, attempt, model, {PROMPT_TOKENS}, output_tokens_max, reserved_ticks,"
-        " custom_id, line, body_bytes,"
-        f" EXISTS (SELECT 1 FROM attempts a WHERE {_LAST} AND a.request_id IS NOT NULL) AS was_accepted"
-        f" FROM jobs WHERE {_RANGE} AND {condition} ORDER BY id LIMIT :rows {locks}"
-    )
-    bounds = _range(run_id) if after is None else _range(run_id) | {"first": after + 1}
-    return list(connection.execute(query, {**bounds, **values, "rows": rows_max}))
 
 
 def _move(

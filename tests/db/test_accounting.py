@@ -27,8 +27,8 @@ from run_driver import (
 
 from runner.db import job_moves, removal, result_costs, result_moves, run_snapshot, user_moves
 from runner.db.job_ids import job_id
+from runner.db.job_selection import JobSelection
 from runner.db.run_snapshot import Part
-from runner.db.user_moves import JobSelection
 from runner.rules.money import usd
 from runner.rules.states import Event, JobState
 

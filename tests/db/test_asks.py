@@ -19,8 +19,8 @@ from runner.db import (
     runs,
     user_moves,
 )
+from runner.db.job_selection import JobSelection
 from runner.db.outcomes import LabelCheck
-from runner.db.user_moves import JobSelection
 from runner.rules.follow_up import follow_up
 from runner.rules.states import Event, JobState
 

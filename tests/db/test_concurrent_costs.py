@@ -24,7 +24,7 @@ from sqlalchemy import Connection, event
 
 from runner.db import counters, job_moves, result_costs, result_moves, runs, user_moves
 from runner.db.counters import Deltas
-from runner.db.user_moves import JobSelection
+from runner.db.job_selection import JobSelection
 from runner.rules.states import Event, JobState
 from runner.rules.uncertain_cost import UncertainCost
 

@@ -13,8 +13,8 @@ from run_driver import NOW_MS, first_job, new_job, new_run
 from runner.db import frames, model_moves, new_jobs, new_rows, results
 from runner.db.frames import StoredFrame
 from runner.db.job_ids import job_id
+from runner.db.job_selection import JobSelection
 from runner.db.new_rows import NewRow
-from runner.db.user_moves import JobSelection
 from runner.rules.request import validate_with_model
 from runner.rules.states import JobState
 

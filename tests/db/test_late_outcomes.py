@@ -24,7 +24,7 @@ from test_concurrent_costs import at_the_same_moment
 
 from runner.db import counters, job_moves, leases, removal, result_moves, runs, user_moves
 from runner.db.driver_errors import is_deadlock
-from runner.db.user_moves import JobSelection
+from runner.db.job_selection import JobSelection
 from runner.engine import run_completion
 from runner.engine.keep_answers import CollectedAnswer, store_and_settle
 from runner.rules.states import Event, JobState

@@ -9,10 +9,19 @@ from typing import TYPE_CHECKING
 import pytest
 from run_driver import NOW_MS, RunDriver, new_job, new_run, requeue_row
 
-from runner.db import job_history, job_moves, model_moves, models_of_run, new_jobs, results, user_moves
+from runner.db import (
+    chosen_jobs,
+    job_history,
+    job_moves,
+    model_moves,
+    models_of_run,
+    new_jobs,
+    results,
+    user_moves,
+)
 from runner.db.job_ids import job_id
+from runner.db.job_selection import JobSelection
 from runner.db.outcomes import Cause
-from runner.db.user_moves import JobSelection
 from runner.rules.request import validate_with_model
 from runner.rules.states import JobState
 
@@ -221,7 +230,7 @@ def test_jobs_are_chosen_by_all_that_is_given(database: Database) -> None:
 
     def chosen(selection: JobSelection) -> dict[JobState, int]:
         with database.read() as connection:
-            return user_moves.count_by_state(connection, driver.run_id, selection)
+            return chosen_jobs.count_by_state(connection, driver.run_id, selection)
 
     assert chosen(ANY) == {JobState.PENDING: 1, JobState.HELD: 1, JobState.FAILED: 1}
     assert chosen(replace(ANY, models=("other",))) == {JobState.HELD: 1}

@@ -13,14 +13,15 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from runner.cli.session import new_model
-from runner.db import job_moves, result_moves, runs, user_moves
+from runner.db import chosen_jobs, job_moves, result_moves, runs, user_moves
 from runner.db.counters import Deltas
-from runner.db.user_moves import JobSelection, Walked
+from runner.db.job_selection import JobSelection
 from runner.engine import run_completion
 from runner.rules.states import Event, JobState, RunState
 
 if TYPE_CHECKING:
     from runner.db.session import Database
+    from runner.db.user_moves import Walked
 
 ALL = (
     JobState.PENDING,
@@ -184,7 +185,7 @@ def test_a_retry_can_ask_for_lost_ones_or_for_a_code(database: Database) -> None
 
     gone = JobSelection(states=frozenset({JobState.HELD}), lost=True)
     with database.read() as connection:
-        assert [group.n for group in user_moves.matching_groups(connection, driver.run_id, gone)] == [1]
+        assert [group.n for group in chosen_jobs.matching_groups(connection, driver.run_id, gone)] == [1]
     assert retry(driver, gone) == 1
     assert (driver.state(unknown.job_id), driver.state(lost.job_id)) == (JobState.HELD, JobState.PENDING)
     assert retry(driver, JobSelection(states=FAILED.states, code="another")) == 0

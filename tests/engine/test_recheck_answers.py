@@ -11,9 +11,9 @@ from labeled_run import INVALID, SCHEMA, answer, recipe_of
 from run_driver import COST, NOW_MS, RunDriver, accepted, new_run, received, settled
 
 from runner.db import counters, job_moves, recheck_moves, result_moves, user_moves
+from runner.db.job_selection import JobSelection
 from runner.db.outcomes import LabelCheck
 from runner.db.recheck_moves import Rechecked
-from runner.db.user_moves import JobSelection
 from runner.engine.recheck_answers import RecheckCounts, recheck_answers
 from runner.rules.errors import UsageError
 from runner.rules.states import Event, JobState

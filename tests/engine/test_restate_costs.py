@@ -20,7 +20,7 @@ from run_driver import (
 
 from runner.db import job_moves, result_costs, result_moves, runs, user_moves
 from runner.db.counters import Deltas
-from runner.db.user_moves import JobSelection
+from runner.db.job_selection import JobSelection
 from runner.engine import restate_costs, run_completion
 from runner.engine.active_runs import ActiveRun
 from runner.engine.cost_bounds import TABLE_PRICES

@@ -15,7 +15,7 @@ from runner.cli.session.choose_jobs import choose_jobs, left_out_line, nothing_c
 from runner.cli.session.confirm import confirm
 from runner.cli.session.context import existing_database, find_working_run, read_settings
 from runner.cli.session.run_state import read_snapshot, snapshot_of
-from runner.db import runs, user_moves
+from runner.db import chosen_jobs, runs, user_moves
 from runner.db.counters import Deltas
 from runner.db.run_snapshot import Part
 from runner.engine import cost_bounds, run_completion
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
     from runner.cli.flags import JobFilter
     from runner.cli.snapshot import Snapshot
+    from runner.db.job_selection import JobSelection
     from runner.db.runs import RunRow
     from runner.db.session import Database
-    from runner.db.user_moves import JobSelection
     from runner.engine.cost_bounds import PriceBasis
     from runner.rules.uncertain_cost import UncertainCost
 
@@ -109,7 +109,7 @@ def _plan(database: Database, snapshot: Snapshot, typed: JobFilter, *, now: bool
         selection = choose_jobs(connection, run, states, typed)
         if not typed.is_given:
             return _CancelPlan(selection, is_whole=True, question=_question(snapshot, now=now))
-        chosen = user_moves.count_by_state(connection, run.id, selection)
+        chosen = chosen_jobs.count_by_state(connection, run.id, selection)
         if not chosen:
             raise nothing_chosen(connection, run, selection, _WORDS)
         note = left_out_line(connection, run.id, selection)

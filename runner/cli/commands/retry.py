@@ -20,7 +20,7 @@ from runner.cli.session.recheck import recheck
 from runner.cli.session.retry_choice import chosen_states, is_alone, of_status, without_other_flags
 from runner.cli.session.retry_costs import retry_cost
 from runner.cli.session.run_state import read_snapshot
-from runner.db import counters, models_of_run, runs, user_moves
+from runner.db import chosen_jobs, counters, models_of_run, runs, user_moves
 from runner.db.run_snapshot import Part
 from runner.engine.cost_bounds import price_basis
 from runner.rules.errors import UsageError
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from runner.cli.render.suggestions import RetryCost
     from runner.cli.snapshot import Snapshot
     from runner.db.counters import Deltas
+    from runner.db.job_selection import JobSelection
     from runner.db.runs import RunRow
     from runner.db.session import Database
-    from runner.db.user_moves import JobSelection
     from runner.settings import Settings
 
 _IN_FLIGHT: Final = "sent already; the answer is awaited"
@@ -157,7 +157,7 @@ def _plan(
         chosen = of_status(choose_jobs(connection, found, states, typed, lost=typed.lost), typed.status)
         chosen = _of_refused_models(connection, found.id, chosen) if is_alone(typed) else chosen
         pricing = price_basis(settings.base_url, settings.prices, counters.read(connection, found.id))
-        groups = user_moves.matching_groups(connection, found.id, chosen)
+        groups = chosen_jobs.matching_groups(connection, found.id, chosen)
         cost = retry_cost(groups, database.now_ms(), pricing)
         if found.state is RunState.LOADING or not cost.jobs:
             raise nothing_chosen(connection, found, chosen, _WORDS)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from runner.db import budget_account, job_history, user_moves
-from runner.db.user_moves import JobSelection
+from runner.db import budget_account, chosen_jobs, job_history
+from runner.db.job_selection import JobSelection
 from runner.rules.counted import listed
 from runner.rules.errors import UsageError
 from runner.rules.explain import code_of
@@ -90,7 +90,7 @@ def left_out_line(connection: Connection, run_id: int, selection: JobSelection) 
 
 def _others(connection: Connection, run_id: int, selection: JobSelection) -> dict[JobState, int]:
     """Return by state the number of jobs that fit in all but their state."""
-    found = user_moves.count_by_state(
+    found = chosen_jobs.count_by_state(
         connection, run_id, replace(selection, states=frozenset(JobState) - selection.states, lost=False)
     )
     return {state: found[state] for state in JobState if state in found}

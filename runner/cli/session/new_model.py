@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from runner.db.counters import Deltas
+    from runner.db.job_selection import JobSelection
     from runner.db.model_moves import Validate
     from runner.db.runs import RunRow
     from runner.db.session import Database
-    from runner.db.user_moves import JobSelection
     from runner.engine.cost_bounds import PriceBasis
     from runner.rules.diagnostics import Problem
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from runner.cli.flags import RetryFlags
-    from runner.db.user_moves import JobSelection
+    from runner.db.job_selection import JobSelection
 
 _STATE_OF: Final[Mapping[RowStatus, JobState]] = {
     RowStatus.INVALID: JobState.FAILED,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from runner.cli.render.suggestions import RetryCost
 from runner.engine import cost_bounds
@@ -11,13 +11,12 @@ from runner.rules.reply_table import MODEL_CODES
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import Row
-
+    from runner.db.job_groups import JobGroup
     from runner.engine.cost_bounds import PriceBasis
 
 
-def retry_cost(groups: Sequence[Row[Any]], now_ms: int, pricing: PriceBasis) -> RetryCost:
-    """Return what sending jobs again may cost. `groups`: these jobs, as `user_moves.matching_groups` returns
+def retry_cost(groups: Sequence[JobGroup], now_ms: int, pricing: PriceBasis) -> RetryCost:
+    """Return what sending jobs again may cost. `groups`: these jobs, as `chosen_jobs.matching_groups` returns
     them; `pricing` has the run's counters.
     """
     ticks = [
