@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from sqlalchemy import Connection, Row, text
 from sqlalchemy.exc import DBAPIError
 
-from runner.db import bulk
+from runner.db import statements
 from runner.db.counters import Deltas
 from runner.db.driver_errors import is_deadlock
 from runner.db.given_up import ABANDONED
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 ROWS_MAX = 5_000
+_ABANDONED = statements.read("attempt_abandoned")
 _DEADLOCKS_MAX = 10  # of one chunk; the worker's transaction goes on each time
 _RANGE = "id >= :first AND id < :last"
 # Condition on the last attempt `a` of a job: the one that answered it, else its newest.
@@ -149,22 +150,12 @@ def abandon(
         moves = [MoveRow(row.id, JobState.CANCELLED, finished_at_ms=now_ms) for row in rows]
         moved += len(ABANDON.run(connection, Event.ABANDON, moves, deltas, (source,)))
         costs = [with_reserved_floor(cost_of(row), row.reserved_ticks) for row in rows]
-        bulk.execute(
+        _ABANDONED.with_rows(
             connection,
             [
-                *(("job_id", "BIGINT"), ("attempt", "INT"), ("at", "BIGINT")),
-                *(("probable", "BIGINT"), ("possible", "BIGINT")),
-            ],
-            [
-                (
-                    *(row.id, row.attempt, now_ms),
-                    *((cost.probable_ticks, cost.possible_ticks) if cost else (None, None)),
-                )
+                (row.id, row.attempt, now_ms, *(cost[:2] if cost else (None, None)))
                 for row, cost in zip(rows, costs, strict=True)
             ],
-            f"UPDATE attempts SET outcome = '{ABANDONED}', collected_at_ms = v.at,"
-            " probable_ticks = v.probable, possible_ticks = v.possible FROM v"
-            " WHERE attempts.job_id = v.job_id AND attempts.attempt = v.attempt",
         )
         for cost in costs:
             count_uncertain_cost(run_id, cost, deltas)

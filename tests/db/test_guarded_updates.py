@@ -12,7 +12,7 @@ from pasteable_sql import pasteable
 from run_driver import NOW_MS, WORKER, new_run
 from sqlalchemy import text
 
-from runner.db import bulk, guarded_update, leases, statements
+from runner.db import attempts, bulk, guarded_update, leases, statements, uncertain_costs, user_moves
 from runner.db.guarded_update import GuardedUpdate, MoveRow
 from runner.db.job_ids import JOBS_MAX, job_id
 from runner.rules.failure_pause import INVALID
@@ -27,11 +27,21 @@ if TYPE_CHECKING:
     from runner.db.statements import Statement
 
 Move = tuple[JobState, JobState]  # from, to
-CLAIM, LEASE, RELEASE = leases._CLAIM, leases._LEASE, leases._RELEASE
+CLAIM, LEASE = leases._CLAIM, leases._LEASE
+OF_JOBS: Final = [*(update.statement for update in guarded_update.ALL), leases._RELEASE]
+OF_ATTEMPTS: Final = [
+    *(attempts._ACCEPTED, attempts._ENDED, attempts._SETTLED, attempts._PRICED),
+    *(uncertain_costs._RESTATED, user_moves._ABANDONED),
+]
 UPDATES: Final = {update.statement.name: update for update in guarded_update.ALL}
 # A pending job that gets another model stays pending, and its lease is void.
 BESIDE_THE_TABLE: Final[dict[str, set[Move]]] = {"retry": {(JobState.PENDING, JobState.PENDING)}}
-BY_KEY: Final = {"sqlite": "SEARCH jobs USING INTEGER PRIMARY KEY", "postgresql": "using pk_jobs on jobs"}
+BY_KEY: Final = {  # in a plan, by table and whether it is of SQLite
+    ("jobs", True): "SEARCH jobs USING INTEGER PRIMARY KEY",
+    ("jobs", False): "using pk_jobs on jobs",
+    ("attempts", True): "SEARCH attempts USING INDEX sqlite_autoindex_attempts_1",
+    ("attempts", False): "using pk_attempts on attempts",
+}
 JOBS: Final = 300  # in the table: PostgreSQL has no statistics of it, as in the first minute of a run
 
 by_name = pytest.mark.parametrize("update", UPDATES.values(), ids=UPDATES)
@@ -84,39 +94,38 @@ def test_a_job_is_claimed_from_waiting_alone(database: Database) -> None:
     assert [driver.row(job) for job in jobs.values()] == [before[state] for state in jobs]
 
 
-@pytest.mark.parametrize(
-    "statement", [*(u.statement for u in UPDATES.values()), RELEASE], ids=lambda s: s.name
-)
+@pytest.mark.parametrize("statement", OF_JOBS + OF_ATTEMPTS, ids=lambda statement: statement.name)
 def test_the_columns_of_the_rows_are_those_that_are_used(statement: Statement) -> None:
-    """A value that no statement names would be bound for nothing; MoveRow has one for each."""
-    declared = {name for name, _ in statement.columns}
+    """A value that no statement names would be bound for nothing."""
+    assert [name for name, _ in statement.columns] == list(dict(statement.columns))
+    assert set(dict(statement.columns)) == set(re.findall(r"\bv\.(\w+)", statement.sql))
 
-    assert declared == set(re.findall(r"\bv\.(\w+)", statement.sql))
-    assert declared <= {field.name for field in fields(MoveRow)}
+
+@by_name
+def test_a_row_has_a_value_for_each_column(update: GuardedUpdate) -> None:
+    """They are bound by name."""
+    assert set(dict(update.statement.columns)) <= {field.name for field in fields(MoveRow)}
 
 
 def test_every_file_is_a_statement_that_is_run() -> None:
     """None is forgotten in the folder, or in these tests."""
     files = {path.stem for path in statements.FOLDER.glob("*.sql")}
 
-    assert files == set(UPDATES) | {CLAIM.name, LEASE.name, RELEASE.name}
+    assert files == {statement.name for statement in (*OF_JOBS, *OF_ATTEMPTS, CLAIM, LEASE)}
 
 
-@pytest.mark.parametrize(
-    "statement", [*(u.statement for u in UPDATES.values()), RELEASE], ids=lambda s: s.name
-)
-def test_jobs_are_found_by_their_keys(database: Database, statement: Statement) -> None:
-    """Not by a partial index of their state, which would be read whole for every few rows."""
-    driver = new_run(database, JOBS)
-    row = MoveRow(job_id(driver.run_id, 0), JobState.FAILED)
-    row.source = JobState.PENDING
-    values = tuple(getattr(row, name) for name, _ in statement.columns)
+@pytest.mark.parametrize("statement", OF_JOBS + OF_ATTEMPTS, ids=lambda statement: statement.name)
+def test_rows_are_found_by_their_keys(database: Database, statement: Statement) -> None:
+    """Not by a partial index of a state, which would be read whole for every few rows."""
+    new_run(database, JOBS)
     with database.write() as connection:
-        sql = bulk.with_table(connection, statement.columns, [values] * 60, statement.sql)
+        rows = [[number if kind != "TEXT" else "x" for _, kind in statement.columns] for number in range(60)]
+        sql = bulk.with_table(connection, statement.columns, rows, statement.sql)
 
         found = plan(connection, *sql)
 
-    assert_by_index(database, found, BY_KEY[database.engine.dialect.name], pasteable_of(database, sql))
+    table = "attempts" if statement in OF_ATTEMPTS else "jobs"
+    assert_by_index(found, BY_KEY[table, database.is_sqlite], pasteable(connection.dialect.name, *sql))
 
 
 @pytest.mark.parametrize(
@@ -146,7 +155,7 @@ def test_jobs_are_chosen_by_the_index_of_their_state(
 
         found = plan(connection, shown, None)
 
-    assert_by_index(database, found, index, shown)
+    assert_by_index(found, index, shown)
     assert "B-TREE FOR ORDER BY" not in found
     assert "Sort" not in found
 
@@ -193,15 +202,8 @@ def plan(connection: Connection, statement: str, parameters: Sequence[object] | 
     return "\n".join(str(row[-1]) for row in found)
 
 
-def assert_by_index(database: Database, found: str, index: str, shown: str) -> None:
-    """Assert that a plan reads the jobs by this index."""
-    reads_all = "SCAN jobs" if database.is_sqlite else "Seq Scan on jobs"
-
+def assert_by_index(found: str, index: str, shown: str) -> None:
+    """Assert that a plan reads its table by this index alone."""
     assert index in found, f"{shown}\n\n{found}"
-    assert reads_all not in found, f"{shown}\n\n{found}"
-    assert "ix_jobs" not in found.replace(index, ""), f"{shown}\n\n{found}"
-
-
-def pasteable_of(database: Database, sql: tuple[str, tuple[object, ...]]) -> str:
-    """Return a statement with its values written in."""
-    return pasteable(database.engine.dialect.name, *sql)
+    for other in ("SCAN jobs", "SCAN attempts", "Seq Scan on jobs", "Seq Scan on attempts", "ix_"):
+        assert other not in found.replace(index, ""), f"{shown}\n\n{found}"

@@ -21,9 +21,9 @@ GUARDS = (
     Guard(
         name="lease_gen in the WHERE clause",
         without_it="a late worker moves a job that another worker holds",
-        file="runner/db/guarded_update.py",
-        old='"jobs.lease_gen = v.gen" if is_fenced else ""',
-        new='""',
+        file="runner/db/sql/accepted.sql",
+        old="  AND jobs.lease_gen = v.gen ",
+        new="  ",
         tests="tests/db/test_job_moves.py",
     ),
     Guard(
