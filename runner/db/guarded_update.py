@@ -1,7 +1,7 @@
 """The guarded UPDATEs: each moves many jobs at once, where their state and lease are still as expected.
 
-Their SQL is in `runner/db/sql`, named by the event. Here is how they are run and counted, and the list of
-all.
+Their SQL is in `runner/db/sql`, named by the event. Here is how they are run and counted, and which
+there are.
 """
 
 from __future__ import annotations
@@ -76,11 +76,6 @@ class GuardedUpdate:
         )  # drivers want str
         object.__setattr__(self, "values", attrgetter(*plain))
 
-    @property
-    def is_fenced(self) -> bool:
-        """Return whether jobs move only under the lease that a row names."""
-        return "gen" in dict(self.statement.columns)
-
     def run(
         self,
         connection: Connection,
@@ -99,10 +94,7 @@ class GuardedUpdate:
         moved: set[int] = set()
         for source in sources or self.sources:
             left = [row for row in rows if row.id not in moved]
-            here = self._move_from(connection, source, left, deltas)
-            if Event.STORED in (event, self.via):
-                _uncount(connection, source, [row for row in left if row.id in here], deltas)
-            moved |= here
+            moved |= self._move_from(connection, event, source, left, deltas)
             if len(moved) == len(rows):
                 break
         return moved
@@ -112,7 +104,12 @@ class GuardedUpdate:
             raise Bug(f"{self.statement.name}: {event} does not lead to {sorted(targets)}")
 
     def _move_from(
-        self, connection: Connection, source: JobState, rows: Sequence[MoveRow], deltas: Deltas
+        self,
+        connection: Connection,
+        event: Event,
+        source: JobState,
+        rows: Sequence[MoveRow],
+        deltas: Deltas,
     ) -> set[int]:
         """Move jobs from one state; count and return them."""
         for row in rows:
@@ -122,6 +119,8 @@ class GuardedUpdate:
         for job_id, target, reserved in map(tuple, found):
             moved.add(job_id)
             _count_move(job_id, source, target, reserved, deltas)
+        if Event.STORED in (event, self.via):
+            _uncount(connection, source, [row for row in rows if row.id in moved], deltas)
         return moved
 
 
@@ -175,10 +174,3 @@ ABANDON: Final = _of("abandon", [Event.ABANDON], [_S.WAITING, _S.COLLECTING])
 RETRY: Final = _of("retry", [Event.RETRY], [_S.FAILED, _S.HELD, _S.CANCELLED, _S.PENDING])
 REVALIDATED: Final = _of("revalidated", [Event.REVALIDATED], [_S.FAILED])
 INVALIDATED: Final = _of("invalidated", [Event.INVALIDATED], [_S.SUCCEEDED])
-
-ALL: Final = (
-    *(SEND, ACCEPTED, NOT_SENT, REFUSED_FOR_NOW, REFUSED, WITHHELD, AMBIGUOUS),
-    *(NOT_READY, LATER, LOST, FETCH_FAILED),
-    *(STORED, SETTLED, INVALID, STORED_AND_SETTLED, STORED_AND_INVALID),
-    *(CANCEL, ABANDON, RETRY, REVALIDATED, INVALIDATED),
-)

@@ -85,20 +85,16 @@ GUARDS = (
     Guard(
         name="one poller per request_id",
         without_it="two workers fetch the same answer",
-        file="runner/db/leases.py",
+        file="runner/db/sql/claim.sql",
         old=(
-            '{_skip_locked(connection)})"\n'
-            "            \" UPDATE jobs SET state = 'collecting', lease_owner = :worker,"
-            ' lease_until_ms = :until,"\n'
-            '            " lease_gen = lease_gen + 1, polls = polls + 1"\n'
-            "            \" WHERE id IN (SELECT id FROM c) AND state = 'waiting'\"\n"
+            "    {skip_locked}\n)\nUPDATE jobs\nSET state = 'collecting',\n    lease_owner = :worker,\n"
+            "    lease_until_ms = :until,\n    lease_gen = lease_gen + 1,\n    polls = polls + 1\n"
+            "WHERE id IN (SELECT id FROM due)\n  AND state = 'waiting'\n"
         ),
         new=(
-            ')"\n'
-            "            \" UPDATE jobs SET state = 'collecting', lease_owner = :worker,"
-            ' lease_until_ms = :until,"\n'
-            '            " lease_gen = lease_gen + 1, polls = polls + 1"\n'
-            '            " WHERE id IN (SELECT id FROM c)"\n'
+            ")\nUPDATE jobs\nSET state = 'collecting',\n    lease_owner = :worker,\n"
+            "    lease_until_ms = :until,\n    lease_gen = lease_gen + 1,\n    polls = polls + 1\n"
+            "WHERE id IN (SELECT id FROM due)\n"
         ),
         tests="tests/db/test_leases.py",
     ),
