@@ -73,7 +73,7 @@ def test_a_guarded_update_is_fenced_where_the_table_says(database: Database, upd
         assert not [move for job in jobs for move in tried(database, update, job, gen=job.lease_gen - 1)]
 
 
-@pytest.mark.parametrize("event", set(Event) - {Event.CLAIM})
+@pytest.mark.parametrize("event", sorted(set(Event) - {Event.CLAIM}))
 def test_an_event_has_updates_from_all_its_sources(event: Event) -> None:
     """Without those that move jobs by two events at once."""
     updates = [update for update in UPDATES.values() if event in update.events and not update.via]
