@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, settings
 
 # Clients of databases are imported where a fixture needs them: the pure tests need none.
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
     from contextlib import AbstractContextManager
 
     from hosts import Fleet
@@ -42,6 +42,7 @@ signal.signal(
 KINDS: Final = ("sqlite", "postgres")
 WITHIN_S: Final = 120.0
 _FAST_SETTINGS: Final = ("fsync=off", "full_page_writes=off", "shared_buffers=32MB", "max_connections=60")
+LAST_UPDATES: Final = pytest.StashKey[Any]()
 LONGEST: Final = {"ladder", "faults", "fleet"}  # folders whose tests begin first
 
 
@@ -179,13 +180,25 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
 
 
 @pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
+def database(database_url: str, request: pytest.FixtureRequest) -> Iterator[Database]:
     """Yield a migrated database without rows, once for each kind."""
+    from pasteable_sql import last_updates
+
     from runner.db.session import Database
 
     opened = Database(database_url)
-    yield opened
+    with last_updates(opened.engine) as request.node.stash[LAST_UPDATES]:
+        yield opened
     opened.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add to the report of a failed test the last UPDATEs of jobs, to be pasted into psql or sqlite3."""
+    report = yield
+    if report.failed and (last := item.stash.get(LAST_UPDATES, None)):
+        report.sections.append(("last UPDATEs of jobs", "\n\n".join(last)))
+    return report
 
 
 @pytest.fixture

@@ -77,7 +77,7 @@ def elsewhere(tmp_path: Path) -> Iterator[tuple[LiveRunner, Simulator]]:
 
 
 def test_every_file_of_the_package_is_in_the_wheel(wheel: Path) -> None:
-    """Lua, TOML, JSON and migrations are no modules of the package and are easily forgotten."""
+    """Lua, SQL, TOML, JSON and migrations are no modules of the package and are easily forgotten."""
     inside = set(zipfile.ZipFile(wheel).namelist())
     wanted = {
         str(path.relative_to(CHECKOUT))
@@ -91,7 +91,7 @@ def test_every_file_of_the_package_is_in_the_wheel(wheel: Path) -> None:
     }
 
     assert wanted - inside == set()
-    assert {path.rpartition(".")[2] for path in wanted} >= {"lua", "toml", "json", "py", "mako"}
+    assert {path.rpartition(".")[2] for path in wanted} >= {"lua", "sql", "toml", "json", "py", "mako"}
 
 
 def test_nothing_else_is_in_the_wheel(wheel: Path) -> None:

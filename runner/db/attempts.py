@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runner.db import bulk, uncertain_costs
+from runner.db import bulk, statements, uncertain_costs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -12,17 +12,15 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from runner.db.leases import Lease
-    from runner.db.outcomes import Requeue, Settled
+    from runner.db.outcomes import Cost, Requeue, Settled
     from runner.rules.states import Event
 
 LANE = "deferred"
-_POLLS = "polls = (SELECT jobs.polls FROM jobs WHERE jobs.id = attempts.job_id)"
-_COSTS = (
-    "model = v.model, finish_reason = v.finish, flaw = v.flaw, prompt_tokens = v.prompt,"
-    " cached_tokens = v.cached, completion_tokens = v.completion, reasoning_tokens = v.reasoning,"
-    " total_tokens = v.total, ticks = v.ticks, ticks_source = v.source, prices_as_of = v.as_of"
-)
 _KEY = [("job_id", "BIGINT"), ("attempt", "INT")]
+_ACCEPTED = statements.read("attempt_accepted")
+_ENDED = statements.read("attempt_ended")
+_SETTLED = statements.read("attempt_settled")
+_PRICED = statements.read("attempt_priced")
 
 
 def insert(
@@ -82,32 +80,14 @@ def reserved_ticks(connection: Connection, keys: Sequence[tuple[int, int]]) -> d
 
 def record_accepted(connection: Connection, rows: Sequence[tuple[int, int, str, int, int]]) -> list[int]:
     """Write (job, attempt, request_id, sent_at_ms, accepted_at_ms); return the jobs that had no id yet."""
-    found = bulk.execute(
-        connection,
-        [*_KEY, ("request_id", "TEXT"), ("sent", "BIGINT"), ("accepted", "BIGINT")],
-        rows,
-        "UPDATE attempts SET request_id = v.request_id, sent_at_ms = v.sent, accepted_at_ms = v.accepted,"
-        " outcome = CASE WHEN outcome = 'marked' THEN 'accepted' ELSE outcome END"
-        " FROM v WHERE attempts.job_id = v.job_id AND attempts.attempt = v.attempt"
-        " AND attempts.request_id IS NULL RETURNING attempts.job_id",
-    )
+    found = _ACCEPTED.with_rows(connection, rows)
     return [row[0] for row in found]
 
 
 def record_ended(connection: Connection, event: Event, rows: Sequence[Requeue]) -> None:
     """Write the outcome of attempts that ended without a result."""
-    bulk.execute(
+    _ENDED.with_rows(
         connection,
-        [
-            *_KEY,
-            ("outcome", "TEXT"),
-            ("status", "INT"),
-            ("code", "TEXT"),
-            ("message", "TEXT"),
-            ("at", "BIGINT"),
-            ("probable", "BIGINT"),
-            ("possible", "BIGINT"),
-        ],
         [
             (
                 row.lease.job_id,
@@ -122,10 +102,6 @@ def record_ended(connection: Connection, event: Event, rows: Sequence[Requeue]) 
             )
             for row in rows
         ],
-        f"UPDATE attempts SET outcome = v.outcome, {_POLLS}, http_status = v.status, error_code = v.code,"
-        " error_message = v.message, collected_at_ms = v.at, probable_ticks = v.probable,"
-        " possible_ticks = v.possible"
-        " FROM v WHERE attempts.job_id = v.job_id AND attempts.attempt = v.attempt",
     )
 
 
@@ -135,39 +111,8 @@ def record_settled(connection: Connection, rows: Sequence[Settled]) -> None:
     What an attempt that was given up before its result came may have cost is kept: it stands for the attempt
     that followed it, which is now given up itself.
     """
-    outcome = (
-        f"outcome = v.outcome, {_POLLS}, http_status = 200, collected_at_ms = v.at,"
-        " error_code = v.code, error_message = v.message, "
-    )
-    _write(connection, rows, outcome + _COSTS)
-
-
-def record_cost(connection: Connection, rows: Sequence[Settled]) -> None:
-    """Write the usage and cost of results that ended no job; the outcomes of their attempts are kept."""
-    _write(connection, rows, _COSTS)
-
-
-def _write(connection: Connection, rows: Sequence[Settled], change: str) -> None:
-    bulk.execute(
+    _SETTLED.with_rows(
         connection,
-        [
-            *_KEY,
-            ("outcome", "TEXT"),
-            ("at", "BIGINT"),
-            ("code", "TEXT"),
-            ("message", "TEXT"),
-            ("model", "TEXT"),
-            ("finish", "TEXT"),
-            ("flaw", "TEXT"),
-            ("prompt", "BIGINT"),
-            ("cached", "BIGINT"),
-            ("completion", "BIGINT"),
-            ("reasoning", "BIGINT"),
-            ("total", "BIGINT"),
-            ("ticks", "BIGINT"),
-            ("source", "TEXT"),
-            ("as_of", "TEXT"),
-        ],
         [
             (
                 row.job_id,
@@ -176,23 +121,37 @@ def _write(connection: Connection, rows: Sequence[Settled], change: str) -> None
                 row.at_ms,
                 row.cause.code if row.cause else None,
                 row.cause.message.replace("\0", "\ufffd") if row.cause else None,
-                row.cost.model,
-                row.cost.finish_reason,
-                row.cost.flaw,
-                row.cost.prompt_tokens,
-                row.cost.cached_tokens,
-                row.cost.completion_tokens,
-                row.cost.reasoning_tokens,
-                row.cost.total_tokens,
-                row.cost.ticks,
-                row.cost.ticks_source,
-                row.cost.prices_as_of,
+                *_cost(row.cost),
             )
             for row in rows
         ],
-        f"UPDATE attempts SET {change} FROM v"
-        " WHERE attempts.job_id = v.job_id AND attempts.attempt = v.attempt",
     )
+    _add_uncertain(connection, rows)
+
+
+def record_cost(connection: Connection, rows: Sequence[Settled]) -> None:
+    """Write the usage and cost of results that ended no job; the outcomes of their attempts are kept."""
+    _PRICED.with_rows(connection, [(row.job_id, row.attempt, *_cost(row.cost)) for row in rows])
+    _add_uncertain(connection, rows)
+
+
+def _cost(cost: Cost) -> tuple[str | int | None, ...]:
+    return (
+        cost.model,
+        cost.finish_reason,
+        cost.flaw,
+        cost.prompt_tokens,
+        cost.cached_tokens,
+        cost.completion_tokens,
+        cost.reasoning_tokens,
+        cost.total_tokens,
+        cost.ticks,
+        cost.ticks_source,
+        cost.prices_as_of,
+    )
+
+
+def _add_uncertain(connection: Connection, rows: Sequence[Settled]) -> None:
     uncertain = [
         (row.job_id, row.attempt, row.cost.uncertain) for row in rows if row.cost.uncertain is not None
     ]

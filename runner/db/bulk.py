@@ -29,24 +29,24 @@ def execute(
     end in rows of NULLs. Types are BIGINT, INT, FLOAT8, TEXT and BYTEA.
     """
     found: list[Row[Any]] = []
-    returns = "RETURNING" in statement or statement.lstrip().startswith("SELECT")
-    table = _values if connection.dialect.name == "sqlite" else _arrays
     for chunk in _chunks(rows):
-        source, parameters = table(columns, chunk)
-        names = ", ".join(name for name, _ in columns)
-        result = connection.exec_driver_sql(f"WITH v({names}) AS ({source}) {statement}", parameters)
-        if returns:
+        result = connection.exec_driver_sql(*with_table(connection, columns, chunk, statement))
+        if result.returns_rows:
             found.extend(result.all())
     return found
 
 
-def unindexed(column: str, value: str) -> str:
-    """Return SQL that compares a text column in a way that no index serves: rows are found by their key.
+def with_table(
+    connection: Connection, columns: Sequence[Column], rows: Sequence[Sequence[Any]], statement: str
+) -> tuple[str, tuple[Any, ...]]:
+    """Return `statement` with table `v` above it, as the driver takes it, and its parameters.
 
-    Without statistics of a new table PostgreSQL estimates that a partial index has few rows, and reads it
-    whole for every chunk.
+    `rows` are at most ROWS_MAX.
     """
-    return f"{column} || '' = '{value}'"
+    table = _values if connection.dialect.name == "sqlite" else _arrays
+    source, parameters = table(columns, rows)
+    names = ", ".join(name for name, _ in columns)
+    return f"WITH v({names}) AS ({source})\n{statement}", parameters
 
 
 def _values(columns: Sequence[Column], rows: Sequence[Sequence[Any]]) -> tuple[str, tuple[Any, ...]]:

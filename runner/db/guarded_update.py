@@ -1,160 +1,135 @@
-"""The guarded UPDATE that every move of jobs is: many rows at once, where state and lease are as expected."""
+"""The guarded UPDATEs: each moves many jobs at once, where their state and lease are still as expected.
+
+Their SQL is in `runner/db/sql`, named by the event. Here is how they are run and counted, and which
+there are.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
-from runner.db import bulk, given_up
+from runner.db import given_up, statements
 from runner.db.job_ids import run_of
 from runner.rules.budget import RESERVING_STATES
 from runner.rules.errors import Bug
-from runner.rules.states import FINAL, TRANSITIONS, Event, JobState, Transition
+from runner.rules.states import TRANSITIONS, Event, JobState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from sqlalchemy import Connection
 
     from runner.db.counters import Deltas
+    from runner.db.statements import Statement
 
-# Of several source states the likeliest first: most jobs that get a result are collecting.
-_SOURCE_ORDER = sorted(JobState, key=lambda state: state is not JobState.COLLECTING)
-_COLUMNS = {  # of `v`: the type, and the attribute of MoveRow with the value
-    "id": ("BIGINT", "job_id"),
-    "gen": ("INT", "gen"),
-    "target": ("TEXT", "target.value"),
-    "due": ("BIGINT", "due_at_ms"),
-    "finished": ("BIGINT", "finished_at_ms"),
-    "code": ("TEXT", "code"),
-    "request_id": ("TEXT", "request_id"),
-    "at": ("BIGINT", "at_ms"),
-    "misses": ("INT", "misses"),
-    "unasked": ("INT", "unasked"),
-    "spent": ("INT", "spent"),
-    "extra": ("INT", "extra"),
-    "answered_by": ("INT", "answered_by"),
-    "reserve": ("BIGINT", "reserve"),
-    "ask_tokens": ("INT", "ask_tokens"),
-}
-MOVE_AND_RELEASE = "state = v.target, lease_owner = NULL, lease_until_ms = NULL"
+_S: Final = JobState
 
 
 @dataclass(slots=True)
 class MoveRow:
-    """The values of one row of a guarded UPDATE; each statement uses some of them."""
+    """One row of a guarded UPDATE: an attribute for each column that one of them has in its table `v`.
 
-    job_id: int
+    `target` is checked against the transition table, even where the statement has only one target.
+    """
+
+    id: int
     target: JobState
     gen: int = 0  # of the lease
+    lease_until_ms: int | None = None
     due_at_ms: int = 0
-    at_ms: int | None = None
-    code: str | None = None
+    accepted_at_ms: int | None = None
+    interrupted_at_ms: int | None = None
+    finished_at_ms: int | None = None
+    error_code: str | None = None
     request_id: str | None = None
     misses: int = 0
     unasked: int = 0  # polls that the claim counted and that were not sent
     spent: int = 0  # attempts to add
-    extra: int = 0  # extras to add
+    extras: int = 0  # extras to add
     answered_by: int | None = None  # the attempt whose result is stored
-    reserve: int | None = None  # ticks
+    reserved_ticks: int | None = None
     ask_tokens: int = 0  # that asking again adds to the prompt
-    finished_at_ms: int | None = field(init=False)
+    source: JobState = field(init=False)  # the state that the UPDATE is tried from
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GuardedUpdate:
+    """A statement that moves jobs by one of `events`, from `sources`, the likeliest first.
+
+    A statement with several sources has a column `source` and is run for one after another, so that each
+    moved job is counted by the state that it had. `via` is an event that happens in the same step before:
+    jobs start from its sources.
+    """
+
+    statement: Statement
+    events: frozenset[Event]
+    sources: tuple[JobState, ...]
+    via: Event | None = None
+    values: Callable[[MoveRow], tuple[Any, ...]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self.finished_at_ms = self.at_ms if self.target in FINAL else None
+        names = (name for name, _ in self.statement.columns)
+        plain = (
+            f"{name}.value" if name in {"source", "target"} else name for name in names
+        )  # drivers want str
+        object.__setattr__(self, "values", attrgetter(*plain))
 
+    def run(
+        self,
+        connection: Connection,
+        event: Event,
+        rows: Sequence[MoveRow],
+        deltas: Deltas,
+        sources: Sequence[JobState] = (),
+    ) -> set[int]:
+        """Move the jobs of `rows` by `event`, count them, and return those that moved.
 
-def guarded_update(
-    connection: Connection,
-    event: Event,
-    moves: Sequence[MoveRow],
-    change: str,
-    deltas: Deltas,
-    condition: str = "",
-    via: Event | None = None,
-) -> set[int]:
-    """Move jobs along the transition of `event`, where their state and lease are still as expected.
+        `sources`: only from these states. Raises Bug where the transition table has no such move.
+        """
+        if not rows:  # two of the three events of most settled batches: a statement takes longer to make
+            return set()
+        self._check(event, {row.target for row in rows})
+        moved: set[int] = set()
+        for source in sources or self.sources:
+            left = [row for row in rows if row.id not in moved]
+            moved |= self._move_from(connection, event, source, left, deltas)
+            if len(moved) == len(rows):
+                break
+        return moved
 
-    `change` is the SET clause and `condition` a further condition, both in SQL. `via` is a transition that
-    is made in the same step before: the jobs start from its source states.
-    """
-    if not moves:  # two of the three events of most settled batches: a statement takes longer to make
-        return set()
-    start = _start(event, via, {move.target for move in moves})
-    moved: set[int] = set()
-    for source in sorted(start.sources, key=_SOURCE_ORDER.index):
-        left = [move for move in moves if move.job_id not in moved]
-        guard = _guard(source, condition, is_fenced=start.fenced)
-        here = _move_from(connection, source, left, change, guard, deltas)
-        if Event.STORED in (event, via):
-            _uncount(connection, source, [move for move in left if move.job_id in here], deltas)
-        moved |= here
-        if len(moved) == len(moves):
-            break
-    return moved
+    def _check(self, event: Event, targets: set[JobState]) -> None:
+        if event not in self.events or not targets <= TRANSITIONS[event].targets:
+            raise Bug(f"{self.statement.name}: {event} does not lead to {sorted(targets)}")
 
-
-def _guard(source: JobState, condition: str, *, is_fenced: bool) -> str:
-    """Return the condition under which a job moves, in SQL."""
-    lease = "jobs.lease_gen = v.gen" if is_fenced else ""
-    return " AND ".join(filter(None, (bulk.unindexed("jobs.state", source), lease, condition)))
-
-
-def _move_from(
-    connection: Connection,
-    source: JobState,
-    moves: Sequence[MoveRow],
-    change: str,
-    guard: str,
-    deltas: Deltas,
-) -> set[int]:
-    """Move jobs from one state where `guard` holds; count and return them."""
-    statement = (
-        f"UPDATE jobs SET {change} FROM v WHERE jobs.id = v.id AND {guard}"
-        " RETURNING jobs.id, jobs.state, jobs.reserved_ticks"
-    )
-    moved: set[int] = set()
-    for job_id, target, reserved in _execute(connection, moves, statement):
-        moved.add(job_id)
-        _count_move(job_id, source, target, reserved, deltas)
-    return moved
+    def _move_from(
+        self,
+        connection: Connection,
+        event: Event,
+        source: JobState,
+        rows: Sequence[MoveRow],
+        deltas: Deltas,
+    ) -> set[int]:
+        """Move jobs from one state; count and return them."""
+        for row in rows:
+            row.source = source
+        moved: set[int] = set()
+        found = self.statement.with_rows(connection, [self.values(row) for row in rows])
+        for job_id, target, reserved in map(tuple, found):
+            moved.add(job_id)
+            _count_move(job_id, source, target, reserved, deltas)
+        if Event.STORED in (event, self.via):
+            _uncount(connection, source, [row for row in rows if row.id in moved], deltas)
+        return moved
 
 
 def _uncount(connection: Connection, source: JobState, answered: Sequence[MoveRow], deltas: Deltas) -> None:
     """Uncount attempts that were given up in `source`, and have answers now."""
     if source in given_up.STATES:
         is_held = source is JobState.HELD  # nobody has retried it since
-        rows = [(move.job_id, move.answered_by or 0, -1 if is_held else move.spent) for move in answered]
+        rows = [(row.id, row.answered_by or 0, -1 if is_held else row.spent) for row in answered]
         given_up.uncount(connection, rows, deltas)
-
-
-def _start(event: Event, via: Event | None, targets: set[JobState]) -> Transition:
-    """Return the transition whose source states and fence hold. Raises Bug if the table has no such move."""
-    transition = TRANSITIONS[event]
-    if not targets <= transition.targets:
-        raise Bug(f"{event} does not lead to {sorted(targets)}")
-    if via is None:
-        return transition
-    start = TRANSITIONS[via]
-    if not start.targets <= transition.sources:
-        raise Bug(f"{via} does not lead to {event}")
-    return start
-
-
-def _execute(
-    connection: Connection, moves: Sequence[MoveRow], statement: str
-) -> Iterator[tuple[int, JobState, int | None]]:
-    """Run an UPDATE with the columns of `v` that it names; return id, state and reserved ticks of each."""
-    used = {name: column for name, column in _COLUMNS.items() if f"v.{name}" in statement}
-    values = attrgetter(*(attribute for _, attribute in used.values()))
-    found = bulk.execute(
-        connection,
-        [(name, kind) for name, (kind, _) in used.items()],
-        [values(move) for move in moves],
-        statement,
-    )
-    return (tuple(row) for row in found)
 
 
 def _count_move(
@@ -166,3 +141,36 @@ def _count_move(
     is_reserving = target in RESERVING_STATES
     if reserved and is_reserving != (source in RESERVING_STATES):
         deltas.add(run_id, "ticks", "reserved", reserved if is_reserving else -reserved)
+
+
+def _of(
+    name: str, events: Iterable[Event], sources: Sequence[JobState], via: Event | None = None
+) -> GuardedUpdate:
+    return GuardedUpdate(statements.read(name), frozenset(events), tuple(sources), via)
+
+
+# Most jobs that get a result are collecting.
+_UNANSWERED: Final = (_S.COLLECTING, _S.PENDING, _S.SUBMITTING, _S.WAITING, _S.HELD, _S.CANCELLED)
+_CLASSIFIED: Final = (Event.SUCCEEDED, Event.UNUSABLE, Event.GENERATION_FAILED)
+
+SEND: Final = _of("send", [Event.SEND], [_S.PENDING])
+ACCEPTED: Final = _of("accepted", [Event.ACCEPTED], [_S.SUBMITTING])
+NOT_SENT: Final = _of("not_sent", [Event.NOT_SENT], [_S.SUBMITTING])
+REFUSED_FOR_NOW: Final = _of("refused_for_now", [Event.REFUSED_FOR_NOW], [_S.SUBMITTING])
+REFUSED: Final = _of("refused", [Event.REFUSED], [_S.SUBMITTING])
+WITHHELD: Final = _of("withheld", [Event.WITHHELD], [_S.PENDING, _S.SUBMITTING])
+AMBIGUOUS: Final = _of("ambiguous", [Event.AMBIGUOUS], [_S.SUBMITTING])
+NOT_READY: Final = _of("not_ready", [Event.NOT_READY], [_S.COLLECTING])
+LATER: Final = _of("later", [Event.LATER, Event.UNREADABLE], [_S.COLLECTING])
+LOST: Final = _of("lost", [Event.LOST], [_S.COLLECTING])
+FETCH_FAILED: Final = _of("fetch_failed", [Event.UNUSABLE, Event.GENERATION_FAILED], [_S.COLLECTING])
+STORED: Final = _of("stored", [Event.STORED], _UNANSWERED)
+SETTLED: Final = _of("settled", _CLASSIFIED, [_S.STORED])
+INVALID: Final = _of("invalid", [Event.INVALID], [_S.STORED])
+STORED_AND_SETTLED: Final = _of("stored_and_settled", _CLASSIFIED, _UNANSWERED, via=Event.STORED)
+STORED_AND_INVALID: Final = _of("stored_and_invalid", [Event.INVALID], _UNANSWERED, via=Event.STORED)
+CANCEL: Final = _of("cancel", [Event.CANCEL], [_S.PENDING, _S.HELD])
+ABANDON: Final = _of("abandon", [Event.ABANDON], [_S.WAITING, _S.COLLECTING])
+RETRY: Final = _of("retry", [Event.RETRY], [_S.FAILED, _S.HELD, _S.CANCELLED, _S.PENDING])
+REVALIDATED: Final = _of("revalidated", [Event.REVALIDATED], [_S.FAILED])
+INVALIDATED: Final = _of("invalidated", [Event.INVALIDATED], [_S.SUCCEEDED])

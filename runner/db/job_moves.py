@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
-from runner.db import attempts, bulk, result_costs
+from runner.db import attempts, guarded_update, result_costs
 from runner.db.counters import Deltas
-from runner.db.guarded_update import MOVE_AND_RELEASE, MoveRow, guarded_update
+from runner.db.guarded_update import GuardedUpdate, MoveRow
 from runner.db.job_ids import run_of
-from runner.rules.states import Event, JobState
+from runner.rules.states import FINAL, Event, JobState
 from runner.rules.uncertain_cost import with_reserved_floor
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 MoveFunction = Callable[[Connection, Sequence[Any], Deltas], set[int]]
 
 _EXTRA_EVENTS = frozenset({Event.AMBIGUOUS, Event.LOST, Event.GENERATION_FAILED, Event.UNUSABLE})
-_OF_THIS_LEASE = "jobs.lease_gen = v.gen"  # of events that are fenced after a fetch, and not after a result
 
 
 def send(
@@ -48,18 +47,16 @@ def send(
     unused tokens of the slot. `reserves` are the ticks that the attempts reserve, by job id.
     """
     moves = [
-        MoveRow(lease.job_id, JobState.SUBMITTING, lease.gen, reserve=reserves.get(lease.job_id))
+        MoveRow(
+            lease.job_id,
+            JobState.SUBMITTING,
+            lease.gen,
+            lease_until_ms=until_ms,
+            reserved_ticks=reserves.get(lease.job_id),
+        )
         for lease in leases
     ]
-    moved = guarded_update(
-        connection,
-        Event.SEND,
-        moves,
-        "state = v.target, attempt = jobs.attempt + 1, polls = 0, misses = 0, request_id = NULL,"
-        " accepted_at_ms = NULL, interrupted_at_ms = NULL, reserved_ticks = v.reserve,"
-        f" lease_until_ms = {int(until_ms)}",
-        deltas,
-    )
+    moved = guarded_update.SEND.run(connection, Event.SEND, moves, deltas)
     attempts.insert(
         connection,
         [lease for lease in leases if lease.job_id in moved],
@@ -82,18 +79,12 @@ def accepted(connection: Connection, rows: Sequence[Accepted], deltas: Deltas) -
             JobState.WAITING,
             row.lease.gen,
             due_at_ms=row.due_at_ms,
-            at_ms=row.accepted_at_ms,
+            accepted_at_ms=row.accepted_at_ms,
             request_id=row.request_id,
         )
         for row in rows
     ]
-    moved = guarded_update(
-        connection,
-        Event.ACCEPTED,
-        moves,
-        f"{MOVE_AND_RELEASE}, request_id = v.request_id, accepted_at_ms = v.at, due_at_ms = v.due",
-        deltas,
-    )
+    moved = guarded_update.ACCEPTED.run(connection, Event.ACCEPTED, moves, deltas)
     first = attempts.record_accepted(
         connection,
         [(r.lease.job_id, r.lease.attempt, r.request_id, r.sent_at_ms, r.accepted_at_ms) for r in rows],
@@ -105,12 +96,12 @@ def accepted(connection: Connection, rows: Sequence[Accepted], deltas: Deltas) -
 
 def not_sent(connection: Connection, rows: Sequence[Requeue], deltas: Deltas) -> set[int]:
     """Requeue jobs whose requests certainly never left: nothing was spent."""
-    return _requeue(connection, Event.NOT_SENT, rows, deltas)
+    return _requeue(connection, guarded_update.NOT_SENT, Event.NOT_SENT, rows, deltas)
 
 
 def refused_for_now(connection: Connection, rows: Sequence[Requeue], deltas: Deltas) -> set[int]:
     """Requeue jobs that the API refused for now: no attempt is spent (429, 503), or one (409, 425, 499)."""
-    moved = _requeue(connection, Event.REFUSED_FOR_NOW, rows, deltas)
+    moved = _requeue(connection, guarded_update.REFUSED_FOR_NOW, Event.REFUSED_FOR_NOW, rows, deltas)
     for job_id in moved:
         deltas.add(run_of(job_id), "attempts", "refused_for_now")
     return moved
@@ -121,33 +112,33 @@ def refused(connection: Connection, rows: Sequence[Requeue], deltas: Deltas) -> 
 
     A job whose model is refused is held instead, and no attempt is spent.
     """
-    return _requeue(connection, Event.REFUSED, rows, deltas, spent=1)
+    return _requeue(connection, guarded_update.REFUSED, Event.REFUSED, rows, deltas, spent=1)
 
 
 def withheld(connection: Connection, rows: Sequence[Requeue], deltas: Deltas) -> set[int]:
     """Hold leased jobs that are not sent, since their model was refused before in this run."""
-    return _requeue(connection, Event.WITHHELD, rows, deltas)
+    return _requeue(connection, guarded_update.WITHHELD, Event.WITHHELD, rows, deltas)
 
 
 def withheld_recorded(connection: Connection, rows: Sequence[Requeue], deltas: Deltas) -> set[int]:
     """Hold jobs, as `withheld`, whose attempts are on record; not those that were reclaimed since."""
-    condition = bulk.unindexed("jobs.state", JobState.SUBMITTING)
-    return _requeue(connection, Event.WITHHELD, rows, deltas, condition=condition)
+    sources = (JobState.SUBMITTING,)
+    return _requeue(connection, guarded_update.WITHHELD, Event.WITHHELD, rows, deltas, sources=sources)
 
 
 def ambiguous(connection: Connection, rows: Sequence[Requeue], deltas: Deltas) -> set[int]:
     """Requeue or hold jobs whose requests have an unknown outcome: extras, with their possible cost."""
-    return _requeue_as_extra(connection, Event.AMBIGUOUS, rows, deltas)
+    return _requeue_as_extra(connection, guarded_update.AMBIGUOUS, Event.AMBIGUOUS, rows, deltas)
 
 
 def lost(connection: Connection, rows: Sequence[Requeue], deltas: Deltas) -> set[int]:
     """Requeue or hold jobs whose results are gone: extras, with their possible cost."""
-    return _requeue_as_extra(connection, Event.LOST, rows, deltas)
+    return _requeue_as_extra(connection, guarded_update.LOST, Event.LOST, rows, deltas)
 
 
 def generation_failed(connection: Connection, rows: Sequence[Requeue], deltas: Deltas) -> set[int]:
     """Requeue or fail jobs whose generation failed: an attempt is spent; a requeue makes it an extra."""
-    moved = _requeue(connection, Event.GENERATION_FAILED, rows, deltas, spent=1, condition=_OF_THIS_LEASE)
+    moved = _requeue(connection, guarded_update.FETCH_FAILED, Event.GENERATION_FAILED, rows, deltas, spent=1)
     for row in rows:
         if row.lease.job_id in moved and row.target is JobState.PENDING:
             deltas.add(row.lease.run_id, "extra", Event.GENERATION_FAILED)
@@ -156,29 +147,31 @@ def generation_failed(connection: Connection, rows: Sequence[Requeue], deltas: D
 
 def not_ready(connection: Connection, rows: Sequence[PollAgain], deltas: Deltas) -> set[int]:
     """Move jobs back to waiting whose results are not generated yet (202)."""
-    return _poll_again(connection, Event.NOT_READY, rows, deltas)
+    return _poll_again(connection, guarded_update.NOT_READY, Event.NOT_READY, rows, deltas)
 
 
 def later(connection: Connection, rows: Sequence[PollAgain], deltas: Deltas) -> set[int]:
     """Move jobs back to waiting whose fetches failed for now (429, 5xx, connection) or were not made."""
-    return _poll_again(connection, Event.LATER, rows, deltas)
+    return _poll_again(connection, guarded_update.LATER, Event.LATER, rows, deltas)
 
 
 def unreadable(connection: Connection, rows: Sequence[PollAgain], deltas: Deltas) -> set[int]:
     """Move jobs back to waiting whose fetches brought bytes that are no answer."""
-    return _poll_again(connection, Event.UNREADABLE, rows, deltas)
+    return _poll_again(connection, guarded_update.LATER, Event.UNREADABLE, rows, deltas)
 
 
 def unusable(connection: Connection, rows: Sequence[Requeue], deltas: Deltas) -> set[int]:
     """Requeue, fail or hold jobs whose fetches bring the same unreadable bytes for too long."""
-    moved = _requeue(connection, Event.UNUSABLE, rows, deltas, spent=1, condition=_OF_THIS_LEASE)
+    moved = _requeue(connection, guarded_update.FETCH_FAILED, Event.UNUSABLE, rows, deltas, spent=1)
     for row in rows:
         if row.lease.job_id in moved and row.target is not JobState.FAILED:
             deltas.add(row.lease.run_id, "extra", Event.UNUSABLE)
     return moved
 
 
-def _poll_again(connection: Connection, event: Event, rows: Sequence[PollAgain], deltas: Deltas) -> set[int]:
+def _poll_again(
+    connection: Connection, update: GuardedUpdate, event: Event, rows: Sequence[PollAgain], deltas: Deltas
+) -> set[int]:
     moves = [
         MoveRow(
             row.lease.job_id,
@@ -187,17 +180,11 @@ def _poll_again(connection: Connection, event: Event, rows: Sequence[PollAgain],
             due_at_ms=row.due_at_ms,
             misses=row.misses,
             unasked=int(not row.was_asked),
-            at_ms=row.interrupted_at_ms,
+            interrupted_at_ms=row.interrupted_at_ms,
         )
         for row in rows
     ]
-    # A 202 says that the answer is still there; until then a fetch that died may have taken it along.
-    interrupted = "v.at" if event is Event.NOT_READY else "COALESCE(v.at, jobs.interrupted_at_ms)"
-    change = (
-        f"{MOVE_AND_RELEASE}, due_at_ms = v.due, misses = v.misses, polls = jobs.polls - v.unasked,"
-        f" interrupted_at_ms = {interrupted}"
-    )
-    moved = guarded_update(connection, event, moves, change, deltas)
+    moved = update.run(connection, event, moves, deltas)
     for row in rows:
         if row.lease.job_id in moved and not row.was_asked:  # the claim has counted a poll
             deltas.add(row.lease.run_id, "attempts", "polls", -1)
@@ -206,12 +193,13 @@ def _poll_again(connection: Connection, event: Event, rows: Sequence[PollAgain],
 
 def _requeue(
     connection: Connection,
+    update: GuardedUpdate,
     event: Event,
     rows: Sequence[Requeue],
     deltas: Deltas,
     *,
     spent: int = 0,
-    condition: str = "",
+    sources: Sequence[JobState] = (),
 ) -> set[int]:
     moves = [
         MoveRow(
@@ -219,22 +207,14 @@ def _requeue(
             row.target,
             row.lease.gen,
             due_at_ms=row.due_at_ms,
-            at_ms=row.at_ms,
-            code=row.cause.code if row.target is not JobState.PENDING else None,
+            finished_at_ms=row.at_ms if row.target in FINAL else None,
+            error_code=row.cause.code if row.target is not JobState.PENDING else None,
             spent=row.spent + (0 if row.target is JobState.HELD else spent),
-            extra=int(event in _EXTRA_EVENTS and row.target is not JobState.FAILED),
+            extras=int(event in _EXTRA_EVENTS and row.target is not JobState.FAILED),
         )
         for row in rows
     ]
-    moved = guarded_update(
-        connection,
-        event,
-        moves,
-        f"{MOVE_AND_RELEASE}, due_at_ms = v.due, finished_at_ms = v.finished, error_code = v.code,"
-        " spent = jobs.spent + v.spent, extras = jobs.extras + v.extra",
-        deltas,
-        condition,
-    )
+    moved = update.run(connection, event, moves, deltas, sources)
     ended = [row for row in rows if row.lease.job_id in moved]
     if event in _EXTRA_EVENTS:
         ended = _with_reserved_floor(connection, ended)
@@ -263,9 +243,9 @@ def _with_reserved_floor(connection: Connection, rows: Sequence[Requeue]) -> lis
 
 
 def _requeue_as_extra(
-    connection: Connection, event: Event, rows: Sequence[Requeue], deltas: Deltas
+    connection: Connection, update: GuardedUpdate, event: Event, rows: Sequence[Requeue], deltas: Deltas
 ) -> set[int]:
-    moved = _requeue(connection, event, rows, deltas)
+    moved = _requeue(connection, update, event, rows, deltas)
     for row in rows:
         if row.lease.job_id in moved:
             deltas.add(row.lease.run_id, "extra", event)

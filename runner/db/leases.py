@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, Row, text
 
-from runner.db import bulk
+from runner.db import statements
 from runner.db.job_ids import JOBS_MAX, job_id, run_of
 from runner.rules.states import JobState
 
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 # Of the request that is sent next or is in flight: asking again adds the invalid answer and its fault.
 PROMPT_TOKENS: Final = "prompt_tokens + ask_tokens AS prompt_tokens"
+_LEASE: Final = statements.read("lease")
+_CLAIM: Final = statements.read("claim")
+_RELEASE: Final = statements.read("release")
+_ANY_EXTRAS: Final = (1 << 31) - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,17 +101,8 @@ def lease_pending(
 
     A job larger than `limits.bytes_max` is leased alone.
     """
-    without_extras = " AND extras = 0" if limits.without_extras else ""
-    rows = connection.execute(
-        text(
-            "WITH c AS MATERIALIZED (SELECT id FROM jobs WHERE run_id = :run AND state = 'pending'"
-            " AND id < :last AND due_at_ms <= :now AND (lease_until_ms IS NULL OR lease_until_ms <= :now)"
-            f"{without_extras} ORDER BY id LIMIT :rows {_skip_locked(connection)})"
-            " UPDATE jobs SET lease_owner = :worker, lease_until_ms = :until, lease_gen = lease_gen + 1"
-            " WHERE id IN (SELECT id FROM c)"
-            f" RETURNING id, lease_gen, attempt, model, {PROMPT_TOKENS}, output_tokens_max,"
-            " body_bytes, spent, extras, due_at_ms, asks, asked_after"
-        ),
+    rows = _LEASE.with_values(
+        connection,
         {
             "run": run_id,
             "worker": worker,
@@ -115,8 +110,10 @@ def lease_pending(
             "until": until_ms,
             "rows": limits.rows_max,
             "last": job_id(run_id, JOBS_MAX if limits.ordinals_max is None else limits.ordinals_max),
+            "extras_max": 0 if limits.without_extras else _ANY_EXTRAS,
         },
-    ).all()
+        skip_locked=statements.skip_locked(connection),
+    )
     leased = sorted((_leased(row) for row in rows), key=lambda job: job.lease.job_id)
     fitting: list[LeasedJob] = []
     size = 0
@@ -145,22 +142,18 @@ def claim_waiting(
     With `accepted_before_ms` only those that the API accepted before that time. `without_runs`: not those of
     these runs.
     """
-    accepted_before = "" if accepted_before_ms is None else " AND accepted_at_ms < :before"
-    rows = connection.execute(
-        text(
-            "WITH c AS MATERIALIZED (SELECT id FROM jobs WHERE state = 'waiting' AND due_at_ms <= :now"
-            f"{accepted_before}{not_of(without_runs)}"
-            f" ORDER BY due_at_ms LIMIT :rows {_skip_locked(connection)})"
-            " UPDATE jobs SET state = 'collecting', lease_owner = :worker, lease_until_ms = :until,"
-            " lease_gen = lease_gen + 1, polls = polls + 1"
-            " WHERE id IN (SELECT id FROM c) AND state = 'waiting'"
-            " RETURNING id, lease_gen, attempt, model, request_id, accepted_at_ms, polls, misses, spent,"
-            f" extras, {PROMPT_TOKENS}, output_tokens_max, due_at_ms, interrupted_at_ms, asks,"
-            " (SELECT a.slot FROM attempts a WHERE a.job_id = jobs.id AND a.attempt = jobs.attempt) AS slot"
-        ),
-        {"worker": worker, "now": now_ms, "until": until_ms, "rows": rows_max}
-        | ({} if accepted_before_ms is None else {"before": accepted_before_ms}),
-    ).all()
+    rows = _CLAIM.with_values(
+        connection,
+        {
+            "worker": worker,
+            "now": now_ms,
+            "until": until_ms,
+            "rows": rows_max,
+            "accepted_before": accepted_before_ms,
+        },
+        skip_locked=statements.skip_locked(connection),
+        without_runs=not_of(without_runs),
+    )
     for row in rows:
         deltas.move_jobs(run_of(row.id), JobState.WAITING, JobState.COLLECTING)
         deltas.add(run_of(row.id), "attempts", "polls")
@@ -169,14 +162,7 @@ def claim_waiting(
 
 def release(connection: Connection, leases: Sequence[Lease]) -> None:
     """Release the leases of pending jobs that were not sent."""
-    bulk.execute(
-        connection,
-        [("id", "BIGINT"), ("gen", "INT")],
-        [(lease.job_id, lease.gen) for lease in leases],
-        "UPDATE jobs SET lease_owner = NULL, lease_until_ms = NULL FROM v"
-        " WHERE jobs.id = v.id AND jobs.lease_gen = v.gen"
-        f" AND {bulk.unindexed('jobs.state', JobState.PENDING)}",
-    )
+    _RELEASE.with_rows(connection, [(lease.job_id, lease.gen) for lease in leases])
 
 
 def make_all_due(connection: Connection, now_ms: int) -> None:
@@ -200,10 +186,6 @@ def next_due_ms(connection: Connection, without_runs: Sequence[int] = ()) -> int
 def not_of(run_ids: Sequence[int]) -> str:
     """Return a condition, in SQL, that leaves out the jobs of some runs; "" without any."""
     return f" AND run_id NOT IN ({', '.join(str(int(run_id)) for run_id in run_ids)})" if run_ids else ""
-
-
-def _skip_locked(connection: Connection) -> str:
-    return "" if connection.dialect.name == "sqlite" else "FOR UPDATE SKIP LOCKED"
 
 
 def _leased(row: Row[Any]) -> LeasedJob:

@@ -28,6 +28,9 @@ class OrphanedJob:
     misses: int
 
 
+# The condition of ix_jobs_held_by_a_process, to stand beside the states that are meant: SQLite uses a partial
+# index where its condition is in the query, word for word.
+_IN_THE_INDEX = "state IN ('submitting', 'collecting', 'stored')"
 _SELECT = (
     f"SELECT id, lease_gen, attempt, state, model, {PROMPT_TOKENS}, output_tokens_max, extras, misses"
     " FROM jobs"
@@ -52,7 +55,7 @@ def expired_of_dead_workers(
     """
     rows = connection.execute(
         text(
-            f"{_SELECT} WHERE state IN ('submitting', 'collecting', 'stored')"
+            f"{_SELECT} WHERE {_IN_THE_INDEX}"
             " AND state IN ('submitting', 'collecting') AND lease_until_ms <= :now"
             " AND NOT EXISTS (SELECT 1 FROM workers WHERE workers.id = lease_owner"
             " AND workers.ended_at_ms IS NULL AND workers.seen_at_ms >= :since)"
@@ -67,7 +70,7 @@ def expired_of_worker(connection: Connection, worker: int, now_ms: int) -> list[
     """Return the jobs that a worker was sending or collecting and whose leases have expired."""
     rows = connection.execute(
         text(
-            f"{_SELECT} WHERE state IN ('submitting', 'collecting', 'stored')"
+            f"{_SELECT} WHERE {_IN_THE_INDEX}"
             " AND state IN ('submitting', 'collecting') AND lease_until_ms <= :now AND lease_owner = :worker"
         ),
         {"now": now_ms, "worker": worker},
@@ -91,7 +94,7 @@ def unsettled_results(
                 " r.body, r.received_at_ms, a.accepted_at_ms"
                 " FROM jobs j JOIN results r ON r.job_id = j.id AND r.attempt = j.answered_by"
                 " LEFT JOIN attempts a ON a.job_id = j.id AND a.attempt = j.answered_by"
-                " WHERE j.state IN ('submitting', 'collecting', 'stored') AND j.state = 'stored'"
+                f" WHERE j.{_IN_THE_INDEX} AND j.state = 'stored'"
                 f"{not_of(without_runs)} ORDER BY j.id LIMIT :rows"
             ),
             {"rows": rows_max},

@@ -37,8 +37,8 @@ class Accepted:
 class Requeue:
     """An attempt that ended without a result: the job goes to `target`, due at `due_at_ms`.
 
-    `uncertain` is what it may have cost; None where that is unknown. `spent`: the attempts that it spends
-    beside what its event spends.
+    `uncertain` is what it may have cost; None where that is unknown. `spent`: the attempts that a refusal for
+    now spends; what other events spend is fixed.
     """
 
     lease: Lease

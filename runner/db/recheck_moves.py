@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sqlalchemy import text
 
-from runner.db import bulk
+from runner.db import bulk, guarded_update
+from runner.db.guarded_update import MoveRow
 from runner.db.job_ids import job_id, run_of
 from runner.db.stored_text import stored_text
 from runner.rules.failure_pause import INVALID
@@ -31,6 +32,10 @@ _NEXT: Final = {  # the condition under which a job of this state has answers to
     JobState.SUCCEEDED: (_SUCCEEDED, f"{_SUCCEEDED} AND a.attempt = jobs.answered_by"),
 }
 _KEY: Final = [("id", "BIGINT"), ("attempt", "INT")]
+_UPDATES: Final = {
+    Event.REVALIDATED: guarded_update.REVALIDATED,
+    Event.INVALIDATED: guarded_update.INVALIDATED,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,48 +108,39 @@ def move(connection: Connection, rows: Sequence[Rechecked], deltas: Deltas) -> s
     A job that was moved since, as by a retry, stays as it is.
     """
     moved: set[int] = set()
-    for event in (Event.REVALIDATED, Event.INVALIDATED):
+    for event in _UPDATES:
         found = sorted((row for row in rows if row.event is event), key=lambda row: row.job_id)
         moved |= _move(connection, event, found, deltas)
     return moved
 
 
 def _move(connection: Connection, event: Event, rows: Sequence[Rechecked], deltas: Deltas) -> set[int]:
-    (source,), (target,) = TRANSITIONS[event].sources, TRANSITIONS[event].targets
-    is_valid = target is JobState.SUCCEEDED
-    guard = f"jobs.error_code = '{INVALID}'" if is_valid else "jobs.answered_by = v.attempt"
-    code = "NULL" if is_valid else f"'{INVALID}'"
-    found = bulk.execute(
-        connection,
-        _KEY,
-        [(row.job_id, row.attempt) for row in rows],
-        f"UPDATE jobs SET state = '{target}', error_code = {code}, answered_by = v.attempt FROM v"
-        f" WHERE jobs.id = v.id AND {bulk.unindexed('jobs.state', source)} AND {guard} RETURNING jobs.id",
-    )
-    moved = {row.id for row in found}
+    (target,) = TRANSITIONS[event].targets
+    moves = [MoveRow(row.job_id, target, answered_by=row.attempt) for row in rows]
+    moved = _UPDATES[event].run(connection, event, moves, deltas)
     ended = [row for row in rows if row.job_id in moved]
-    _record(connection, ended, outcome=Event.SUCCEEDED if is_valid else Event.INVALID, code=code)
+    _record(connection, ended, is_valid=target is JobState.SUCCEEDED)
     for row in ended:
-        _count(row, source, target, deltas)
+        _count(row, target, deltas)
     return moved
 
 
-def _record(connection: Connection, rows: Sequence[Rechecked], *, outcome: Event, code: str) -> None:
+def _record(connection: Connection, rows: Sequence[Rechecked], *, is_valid: bool) -> None:
     """Write what the answers are now to their attempts."""
+    now = (Event.SUCCEEDED, None) if is_valid else (Event.INVALID, INVALID)
     bulk.execute(
         connection,
-        [*_KEY, ("error", "TEXT")],
-        [(row.job_id, row.attempt, row.error and stored_text(row.error)) for row in rows],
-        f"UPDATE attempts SET outcome = '{outcome}', error_code = {code}, error_message = v.error FROM v"
+        [*_KEY, ("outcome", "TEXT"), ("code", "TEXT"), ("error", "TEXT")],
+        [(row.job_id, row.attempt, *now, row.error and stored_text(row.error)) for row in rows],
+        "UPDATE attempts SET outcome = v.outcome, error_code = v.code, error_message = v.error FROM v"
         " WHERE attempts.job_id = v.id AND attempts.attempt = v.attempt",
     )
 
 
-def _count(row: Rechecked, source: JobState, target: JobState, deltas: Deltas) -> None:
-    """Count one moved job: its state and code, and what is counted of succeeded jobs alone."""
+def _count(row: Rechecked, target: JobState, deltas: Deltas) -> None:
+    """Count the code of one moved job, and what is counted of succeeded jobs alone."""
     run_id = run_of(row.job_id)
     sign = 1 if target is JobState.SUCCEEDED else -1
-    deltas.move_jobs(run_id, source, target)
     deltas.add(run_id, "code", INVALID, -sign)
     deltas.add(run_id, "finish", row.finish_reason or "unknown", sign)
     if row.repair:

@@ -8,29 +8,33 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from runner.db import attempts, bulk, result_costs, results
-from runner.db.guarded_update import MOVE_AND_RELEASE, MoveRow, guarded_update
+from runner.db import attempts, bulk, guarded_update, result_costs, results
+from runner.db.guarded_update import MoveRow
 from runner.rules.states import FINAL, Event, JobState
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from sqlalchemy import Connection
 
     from runner.db.counters import Deltas
+    from runner.db.guarded_update import GuardedUpdate
     from runner.db.outcomes import Settled
     from runner.db.results import Received
 
 _CANCELLED = "cancelled"  # the code of a stored job that was cancelled before
-_NEW_RESULT = "lease_gen = lease_gen + 1, settle_tries = 0"
-_SETTLED_EVENTS = (Event.SUCCEEDED, Event.UNUSABLE, Event.GENERATION_FAILED, Event.INVALID)
-# An invalid answer spends no attempt and is no extra; its job may be asked again.
-_SPEND = ", spent = jobs.spent + v.spent, extras = jobs.extras + v.extra"
-_ASK_AGAIN = (
-    f", asks = jobs.asks + CASE WHEN v.target = '{JobState.PENDING}' THEN 1 ELSE 0 END,"
-    f" asked_after = CASE WHEN v.target = '{JobState.PENDING}' THEN v.answered_by ELSE jobs.asked_after END,"
-    f" ask_tokens = CASE WHEN v.target = '{JobState.PENDING}' THEN v.ask_tokens ELSE jobs.ask_tokens END"
-)
+_SETTLED = {
+    Event.SUCCEEDED: guarded_update.SETTLED,
+    Event.UNUSABLE: guarded_update.SETTLED,
+    Event.GENERATION_FAILED: guarded_update.SETTLED,
+    Event.INVALID: guarded_update.INVALID,
+}
+_STORED_AND_SETTLED = {
+    Event.SUCCEEDED: guarded_update.STORED_AND_SETTLED,
+    Event.UNUSABLE: guarded_update.STORED_AND_SETTLED,
+    Event.GENERATION_FAILED: guarded_update.STORED_AND_SETTLED,
+    Event.INVALID: guarded_update.STORED_AND_INVALID,
+}
 
 
 def stored(connection: Connection, answers: Sequence[Received], deltas: Deltas) -> set[int]:
@@ -43,14 +47,7 @@ def stored(connection: Connection, answers: Sequence[Received], deltas: Deltas) 
     _lock(connection, [answer.job_id for answer in answers])
     new = results.insert(connection, answers)
     moves = [MoveRow(job_id, JobState.STORED, answered_by=attempt) for job_id, attempt in sorted(new)]
-    moved = guarded_update(
-        connection,
-        Event.STORED,
-        moves,
-        f"{MOVE_AND_RELEASE}, answered_by = v.answered_by, finished_at_ms = NULL, {_NEW_RESULT},"
-        f" error_code = CASE WHEN jobs.state = '{JobState.CANCELLED}' THEN '{_CANCELLED}' END",
-        deltas,
-    )
+    moved = guarded_update.STORED.run(connection, Event.STORED, moves, deltas)
     results.remove_without_job(connection, [key for key in new if key[0] not in moved])
     return moved
 
@@ -69,7 +66,7 @@ def stored_and_settled(
     for _, row in answers:
         if (row.job_id, row.attempt) in new:
             first.setdefault(row.job_id, row)
-    moved = _settle(connection, list(first.values()), deltas, via=Event.STORED)
+    moved = _settle(connection, list(first.values()), deltas, _STORED_AND_SETTLED)
     results.remove_without_job(connection, [key for key in new if key[0] not in moved])
     return {(job_id, first[job_id].attempt) for job_id in moved}
 
@@ -79,29 +76,17 @@ def settled(connection: Connection, rows: Sequence[Settled], deltas: Deltas) -> 
 
     A settlement of another result than the one that is stored now is too late and moves nothing.
     """
-    return _settle(connection, rows, deltas, condition="jobs.answered_by = v.answered_by")
+    return _settle(connection, rows, deltas, _SETTLED)
 
 
 def _settle(
-    connection: Connection,
-    rows: Sequence[Settled],
-    deltas: Deltas,
-    *,
-    condition: str = "",
-    via: Event | None = None,
+    connection: Connection, rows: Sequence[Settled], deltas: Deltas, updates: Mapping[Event, GuardedUpdate]
 ) -> set[int]:
-    change = (
-        f"{MOVE_AND_RELEASE}, due_at_ms = v.due, finished_at_ms = v.finished, error_code = v.code,"
-        " answered_by = CASE WHEN v.finished IS NULL THEN NULL ELSE v.answered_by END"
-    )
-    if via is Event.STORED:
-        change += f", {_NEW_RESULT}"
     rows = _failed_where_over(connection, sorted(rows, key=lambda row: row.job_id))
     moved: set[int] = set()
-    for event in _SETTLED_EVENTS:
+    for event, update in updates.items():
         moves = [_settled_move(row) for row in rows if row.event is event]
-        also = _ASK_AGAIN if event is Event.INVALID else _SPEND
-        moved |= guarded_update(connection, event, moves, change + also, deltas, condition, via)
+        moved |= update.run(connection, event, moves, deltas)
     ended = result_costs.apply_reserved_floor(
         connection, [row for row in rows if row.job_id in moved], deltas
     )
@@ -116,10 +101,10 @@ def _settled_move(row: Settled) -> MoveRow:
         row.job_id,
         row.target,
         due_at_ms=row.due_at_ms,
-        at_ms=row.at_ms,
-        code=row.cause.code if row.cause else None,
+        finished_at_ms=row.at_ms if row.target in FINAL else None,
+        error_code=row.cause.code if row.cause else None,
         spent=int(row.event is not Event.INVALID),
-        extra=int(row.event is not Event.INVALID and row.target not in FINAL),
+        extras=int(row.event is not Event.INVALID and row.target not in FINAL),
         answered_by=row.attempt,
         ask_tokens=row.label_check.ask_tokens if row.label_check else 0,
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import text
 
-from runner.db import bulk
+from runner.db import bulk, statements
 from runner.db.job_ids import job_id
 from runner.rules.states import JobState
 from runner.rules.uncertain_cost import UncertainCost
@@ -27,6 +27,7 @@ _ANSWERED_BEFORE = (
     " WHERE o.job_id = a.job_id AND o.attempt < a.attempt AND o.ticks_source IS NOT NULL"
 )
 _KEY = [("job_id", "BIGINT"), ("attempt", "INT")]
+_RESTATED = statements.read("attempt_restated")
 _COLUMNS = [*_KEY, ("probable", "BIGINT"), ("possible", "BIGINT")]
 
 
@@ -98,15 +99,8 @@ def replace(
 
     The others do not have the old cost any more: another transaction changed it since it was read.
     """
-    found = bulk.execute(
-        connection,
-        [*_COLUMNS, ("old_probable", "BIGINT"), ("old_possible", "BIGINT")],
-        [(*key, *new[:2], *old[:2]) for key, (old, new) in sorted(changes.items())],
-        "UPDATE attempts SET probable_ticks = v.probable, possible_ticks = v.possible FROM v"
-        " WHERE attempts.job_id = v.job_id AND attempts.attempt = v.attempt"
-        " AND attempts.ticks_source IS NULL AND COALESCE(attempts.probable_ticks, 0) = v.old_probable"
-        " AND COALESCE(attempts.possible_ticks, 0) = v.old_possible"
-        " RETURNING attempts.job_id, attempts.attempt",
+    found = _RESTATED.with_rows(
+        connection, [(*key, *new[:2], *old[:2]) for key, (old, new) in sorted(changes.items())]
     )
     return {(row.job_id, row.attempt) for row in found}
 

@@ -6,18 +6,18 @@ jobs in the caller's transaction and returns how many it moved; the caller repea
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from sqlalchemy.exc import DBAPIError
 
-from runner.db import bulk
+from runner.db import statements
 from runner.db.chosen_jobs import pick
 from runner.db.counters import Deltas
 from runner.db.driver_errors import is_deadlock
 from runner.db.given_up import ABANDONED
+from runner.db.guarded_update import ABANDON, CANCEL, RETRY, MoveRow
 from runner.db.job_ids import run_of
 from runner.db.job_selection import JobSelection
 from runner.db.result_costs import count_uncertain_cost
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 ROWS_MAX = 5_000
+_ABANDONED = statements.read("attempt_abandoned")
 _DEADLOCKS_MAX = 10  # of one chunk; the worker's transaction goes on each time
-_FREE = "lease_owner = NULL, lease_until_ms = NULL, lease_gen = jobs.lease_gen + 1"
 
 
 class Walked(NamedTuple):
@@ -100,9 +100,8 @@ def cancel(
     moved = 0
     for source in sorted(selection.states & CANCELLABLE.states):
         rows = pick(connection, run_id, _only(selection, source), rows_max - moved)
-        moved += _move(
-            connection, rows, JobState.CANCELLED, f"{_FREE}, finished_at_ms = {int(now_ms)}", deltas
-        )
+        moves = [MoveRow(row.id, JobState.CANCELLED, finished_at_ms=now_ms) for row in rows]
+        moved += len(CANCEL.run(connection, Event.CANCEL, moves, deltas, (source,)))
     return moved
 
 
@@ -123,29 +122,18 @@ def abandon(
     moved = 0
     for source in sorted(selection.states & ABANDONABLE.states):
         rows = pick(connection, run_id, _only(selection, source), rows_max - moved)
-        change = f"{_FREE}, finished_at_ms = {int(now_ms)}"
-        moved += _move(connection, rows, JobState.CANCELLED, change, deltas)
+        moves = [MoveRow(row.id, JobState.CANCELLED, finished_at_ms=now_ms) for row in rows]
+        moved += len(ABANDON.run(connection, Event.ABANDON, moves, deltas, (source,)))
         costs = [with_reserved_floor(cost_of(row), row.reserved_ticks) for row in rows]
-        bulk.execute(
+        _ABANDONED.with_rows(
             connection,
             [
-                *(("job_id", "BIGINT"), ("attempt", "INT"), ("at", "BIGINT")),
-                *(("probable", "BIGINT"), ("possible", "BIGINT")),
-            ],
-            [
-                (
-                    *(row.id, row.attempt, now_ms),
-                    *((cost.probable_ticks, cost.possible_ticks) if cost else (None, None)),
-                )
+                (row.id, row.attempt, now_ms, *(cost[:2] if cost else (None, None)))
                 for row, cost in zip(rows, costs, strict=True)
             ],
-            f"UPDATE attempts SET outcome = '{ABANDONED}', collected_at_ms = v.at,"
-            " probable_ticks = v.probable, possible_ticks = v.possible FROM v"
-            " WHERE attempts.job_id = v.job_id AND attempts.attempt = v.attempt",
         )
-        for row, cost in zip(rows, costs, strict=True):
+        for cost in costs:
             count_uncertain_cost(run_id, cost, deltas)
-            deltas.add(run_id, "ticks", "reserved", -(row.reserved_ticks or 0))
         deltas.add(run_id, "attempts", ABANDONED, len(rows))
     return moved
 
@@ -170,11 +158,14 @@ def retry(
 
 def requeue(connection: Connection, rows: Sequence[Row[Any]], now_ms: int, deltas: Deltas) -> int:
     """Make jobs of `pick` pending; return how many. A lease of one that is pending already is void then."""
-    change = (
-        f"{_FREE}, due_at_ms = {int(now_ms)}, finished_at_ms = NULL, error_code = NULL, answered_by = NULL,"
-        " spent = 0, extras = jobs.extras + v.extra, asks = 0, asked_after = NULL, ask_tokens = 0"
-    )
-    moved = _move(connection, rows, JobState.PENDING, change, deltas)
+    moved = 0
+    for source in sorted({JobState(row.state) for row in rows}):
+        moves = [
+            MoveRow(row.id, JobState.PENDING, due_at_ms=now_ms, extras=_extra(row))
+            for row in rows
+            if row.state == source
+        ]
+        moved += len(RETRY.run(connection, Event.RETRY, moves, deltas, (source,)))
     for row in rows:
         if row.state == JobState.FAILED:
             deltas.add(run_of(row.id), "code", row.error_code or "unknown", -1)
@@ -188,17 +179,3 @@ def _only(selection: JobSelection, state: JobState) -> JobSelection:
 
 def _extra(row: Row[Any]) -> int:
     return int(row.state == JobState.FAILED and bool(row.was_accepted))
-
-
-def _move(
-    connection: Connection, rows: Sequence[Row[Any]], target: JobState, change: str, deltas: Deltas
-) -> int:
-    bulk.execute(
-        connection,
-        [("id", "BIGINT"), ("extra", "INT")],
-        [(row.id, _extra(row)) for row in rows],
-        f"UPDATE jobs SET state = '{target}', {change} FROM v WHERE jobs.id = v.id",
-    )
-    for (run_id, source), n in Counter((run_of(row.id), row.state) for row in rows).items():
-        deltas.move_jobs(run_id, source, target, n)
-    return len(rows)

@@ -1,6 +1,7 @@
 """States of jobs and runs, and the transition table of jobs.
 
-The guarded UPDATEs of `runner.db`, `docs/states.md` and the stateful tests are generated from TRANSITIONS.
+`docs/states.md` and the stateful tests are generated from TRANSITIONS; the guarded UPDATEs (`runner/db/sql`)
+are tried against it in every state.
 """
 
 from __future__ import annotations

@@ -21,9 +21,9 @@ GUARDS = (
     Guard(
         name="lease_gen in the WHERE clause",
         without_it="a late worker moves a job that another worker holds",
-        file="runner/db/guarded_update.py",
-        old='"jobs.lease_gen = v.gen" if is_fenced else ""',
-        new='""',
+        file="runner/db/sql/accepted.sql",
+        old="  AND jobs.lease_gen = v.gen ",
+        new="  ",
         tests="tests/db/test_job_moves.py",
     ),
     Guard(
@@ -85,20 +85,16 @@ GUARDS = (
     Guard(
         name="one poller per request_id",
         without_it="two workers fetch the same answer",
-        file="runner/db/leases.py",
+        file="runner/db/sql/claim.sql",
         old=(
-            '{_skip_locked(connection)})"\n'
-            "            \" UPDATE jobs SET state = 'collecting', lease_owner = :worker,"
-            ' lease_until_ms = :until,"\n'
-            '            " lease_gen = lease_gen + 1, polls = polls + 1"\n'
-            "            \" WHERE id IN (SELECT id FROM c) AND state = 'waiting'\"\n"
+            "    {skip_locked}\n)\nUPDATE jobs\nSET state = 'collecting',\n    lease_owner = :worker,\n"
+            "    lease_until_ms = :until,\n    lease_gen = lease_gen + 1,\n    polls = polls + 1\n"
+            "WHERE id IN (SELECT id FROM due)\n  AND state = 'waiting'\n"
         ),
         new=(
-            ')"\n'
-            "            \" UPDATE jobs SET state = 'collecting', lease_owner = :worker,"
-            ' lease_until_ms = :until,"\n'
-            '            " lease_gen = lease_gen + 1, polls = polls + 1"\n'
-            '            " WHERE id IN (SELECT id FROM c)"\n'
+            ")\nUPDATE jobs\nSET state = 'collecting',\n    lease_owner = :worker,\n"
+            "    lease_until_ms = :until,\n    lease_gen = lease_gen + 1,\n    polls = polls + 1\n"
+            "WHERE id IN (SELECT id FROM due)\n"
         ),
         tests="tests/db/test_leases.py",
     ),

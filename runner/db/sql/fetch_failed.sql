@@ -1,0 +1,18 @@
+-- generation_failed, unusable: the API's reply to a fetch says so; no result is stored.
+-- v(id BIGINT, gen INT, target TEXT, due_at_ms BIGINT, finished_at_ms BIGINT, error_code TEXT, spent INT,
+--   extras INT)
+UPDATE jobs
+SET state = v.target,
+    lease_owner = NULL,
+    lease_until_ms = NULL,
+    due_at_ms = v.due_at_ms,
+    finished_at_ms = v.finished_at_ms,
+    error_code = v.error_code,
+    spent = jobs.spent + v.spent,
+    extras = jobs.extras + v.extras
+FROM v
+WHERE jobs.id = v.id
+  AND jobs.state || '' = 'collecting'  -- || '': found by id, by no partial index
+  AND jobs.lease_gen = v.gen           -- fenced: a late worker changes nothing
+  AND v.target IN ('pending', 'failed', 'held')
+RETURNING jobs.id, jobs.state, jobs.reserved_ticks

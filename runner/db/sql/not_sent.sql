@@ -1,0 +1,12 @@
+-- not_sent: the request certainly never left; nothing is spent.
+-- v(id BIGINT, gen INT, due_at_ms BIGINT)
+UPDATE jobs
+SET state = 'pending',
+    lease_owner = NULL,
+    lease_until_ms = NULL,
+    due_at_ms = v.due_at_ms
+FROM v
+WHERE jobs.id = v.id
+  AND jobs.state || '' = 'submitting'  -- || '': found by id, by no partial index
+  AND jobs.lease_gen = v.gen           -- fenced: a late worker changes nothing
+RETURNING jobs.id, jobs.state, jobs.reserved_ticks

@@ -1,0 +1,21 @@
+-- stored, then succeeded, unusable or generation_failed: both at once, as `stored` and `settled` would.
+-- v(id BIGINT, source TEXT, target TEXT, due_at_ms BIGINT, finished_at_ms BIGINT, error_code TEXT,
+--   answered_by INT, extras INT)
+UPDATE jobs
+SET state = v.target,
+    lease_owner = NULL,
+    lease_until_ms = NULL,
+    lease_gen = jobs.lease_gen + 1,
+    settle_tries = 0,
+    due_at_ms = v.due_at_ms,
+    finished_at_ms = v.finished_at_ms,
+    error_code = v.error_code,
+    answered_by = CASE WHEN v.finished_at_ms IS NULL THEN NULL ELSE v.answered_by END,
+    spent = jobs.spent + 1,
+    extras = jobs.extras + v.extras
+FROM v
+WHERE jobs.id = v.id
+  AND jobs.state = v.source
+  AND v.source IN ('pending', 'submitting', 'waiting', 'collecting', 'held', 'cancelled')
+  AND v.target IN ('succeeded', 'pending', 'failed', 'held')
+RETURNING jobs.id, jobs.state, jobs.reserved_ticks
