@@ -58,9 +58,11 @@ def test_a_night_whose_run_was_removed_ends_without_a_verdict(tmp_path: Path) ->
         assert removed.wait() == 0, removed.output
         nights.eval("n2", "--trust-code")
         assert nights.nights() == [("sums@n1", "no_verdict"), ("sums@n2", "no_baseline")]
-        assert nights.report("n1")["reason"] == (
+        cut_short = nights.report("n1")
+        assert cut_short["reason"] == (
             "its run was removed before its answers were graded, and with it what it had cost"
         )
+        assert not any(gate["is_deciding"] for gate in cut_short["gates"])
         assert nights.simulator.books()["accepted"] == 2 * REQUESTS
 
 

@@ -43,6 +43,7 @@ def test_a_night_that_looks_worse_is_measured_again_before_it_is_an_alarm() -> N
     assert (first.verdict, first.exit_code, first.runs) == ("measure_again", 11, [1])
     assert (both.verdict, both.exit_code, both.runs) == ("regressed", 10, [1, 2])
     assert both.gates[0].is_repeated
+    assert [gate.is_deciding for gate in both.gates] == [True, False]
     assert both.reason.startswith("correct: -25.0 points (")
     assert "measured twice; a drop this large by chance: less than once in 1,000,000 nights" in both.reason
     assert is_valid(both)

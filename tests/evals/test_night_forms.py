@@ -331,6 +331,13 @@ def test_what_stops_a_night_is_said_once(name: str, begins: list[str]) -> None:
     assert all(line.startswith(begin) for line, begin in zip(found, begins, strict=True))
 
 
+def test_a_night_that_was_cut_short_says_why_in_its_own_words() -> None:
+    """No gate has decided it, whatever they say of the answers that came."""
+    night = report("no_verdict", 11, reason="its run was cancelled", gates=[gate("no_verdict")])
+
+    assert "  why       its run was cancelled" in night_lines(night)
+
+
 def test_a_quiet_night_names_the_worst_item_alone() -> None:
     """Its items rose and fell by chance; those of a night that did not pass are a lead: five."""
     shown = {code: night_lines(replace(many_items(), exit_code=code)) for code in (0, 10)}
