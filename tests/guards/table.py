@@ -229,8 +229,8 @@ GUARDS = (
         name="an answer without a score is no zero",
         without_it="an outage looks like a model that got worse",
         file="runner/rules/evaluation/tallies.py",
-        old="    known = [[one for one in scores.get(item, ()) if one is not None] for item in items]\n",
-        new="    known = [[one or 0 for one in scores.get(item, ())] for item in items]\n",
+        old="        known = [one for one in scores.get(item, ()) if one is not None]\n",
+        new="        known = [one or 0 for one in scores.get(item, ())]\n",
         tests="tests/evals/test_gates.py tests/rules/test_scores.py",
     ),
     Guard(
