@@ -13,7 +13,7 @@ from sqlalchemy import text
 from runner.db.evaluation import grades, measurements, nights
 from runner.db.evaluation.graders import grader_ids
 from runner.db.evaluation.grades import AnswerRow, GradeRow
-from runner.db.evaluation.items import NightItems, items_of
+from runner.db.evaluation.items import AskedItems, items_of
 from runner.rules.evaluation.item import Item
 from runner.rules.evaluation.night_content import encode_content
 from runner.rules.evaluation.night_facts import Content
@@ -85,7 +85,7 @@ class NightDriver:
                 spec=msgspec.json.encode(self.suite),
                 content=encode_content(CONTENT),
                 options=b"{}",
-                items=NightItems(items, printed),
+                items=AskedItems(items, printed),
                 graders={name: (sha, b"{}") for name, sha in hashes.items()},
                 now_ms=now_ms,
             )

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 _PAGE: Final = 1_000  # rows that are read at a time
 
 
-class NightItems(NamedTuple):
+class AskedItems(NamedTuple):
     """Items, and the names of the metadata that templates of the suite print."""
 
     items: Sequence[Item]
     printed: Sequence[str] = ()
 
 
-def put(connection: Connection, suite_id: int, night_id: int, night: NightItems) -> None:
+def put(connection: Connection, suite_id: int, night_id: int, night: AskedItems) -> None:
     """Store the items of a night in their order.
 
     An item whose cluster or metadata alone have changed is the same version, with its newest content; but

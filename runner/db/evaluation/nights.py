@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Row
 
-    from runner.db.evaluation.items import NightItems
+    from runner.db.evaluation.items import AskedItems
 
 _SELECT = (
     "SELECT n.id, n.suite_id, s.name AS suite, n.occasion, n.repetition, n.name, n.state, n.spec, n.content,"
@@ -76,7 +76,7 @@ def begin(
     spec: bytes,
     content: bytes,
     options: bytes,
-    items: NightItems,
+    items: AskedItems,
     graders: Mapping[str, tuple[str, bytes]],
     now_ms: int,
 ) -> NightRow:

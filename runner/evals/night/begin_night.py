@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from runner.db.evaluation import nights
-from runner.db.evaluation.items import NightItems
+from runner.db.evaluation.items import AskedItems
 from runner.evals.grading.suite_graders import grader_hashes
 from runner.evals.night.compile_night import printed_metadata
 from runner.evals.night.night_options import read_options
@@ -69,7 +69,7 @@ def begin_night(
             spec=encode_suite(suite),
             content=encode_content(content),
             options=options.encoded(),
-            items=NightItems(items, printed),
+            items=AskedItems(items, printed),
             graders=specs,
             now_ms=database.now_ms(),
         )
