@@ -579,4 +579,4 @@ def test_addresses_that_may_have_the_key(url: str) -> None:
 def test_no_path_leads_to_another_host(path: str) -> None:
     """A path must not extend the host of a base URL that has no path."""
     with pytest.raises(Bug):
-        Origin("https://api.x.ai").target(path)
+        Origin("https://api.x.ai").url(path)
