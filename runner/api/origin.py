@@ -34,14 +34,14 @@ class Origin:
                 fix="use https, or name the host in RUNNER_ALLOW_HTTP_HOST",
             )
         self.base = base
-        self._root = str(base.origin()) + base.raw_path.rstrip("/")
+        self._path = base.raw_path.rstrip("/")
         self.host_port = f"{base.raw_host}:{base.port}"
 
     def url(self, path: str) -> URL:
         """Return the URL for a quoted path. Raises Bug for a path that does not start with `/`."""
         if not path.startswith("/"):
             raise Bug(f"The path {path!r} leads away from the API.")
-        return URL(self._root + path, encoded=True)  # as quoted: `%2E%2E` must stay one segment
+        return self.base.with_path(self._path + path, encoded=True)  # as quoted: `%2E%2E` stays one segment
 
 
 def is_loopback(host: str) -> bool:

@@ -6,6 +6,7 @@ middleware refuses the second attempt (docs/decisions/0062).
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import aiohttp
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from runner.rules.proxy import Proxy
 
 _PIECE_BYTES: Final = 128 * 1024  # larger bodies are written in pieces, so that none is in memory twice
+_LINE_END: Final = re.compile("[\r\n\0]")
 _NOT_SENT: Final = (  # documented as errors of opening a connection; every other error may come later
     aiohttp.ClientConnectorError,
     aiohttp.ConnectionTimeoutError,
@@ -180,7 +182,7 @@ def _proxy_headers(proxy: Proxy) -> dict[str, str]:
 
 def _ends_a_line(headers: Mapping[str, str]) -> bool:
     """Return whether a header has a line end or NUL in it."""
-    return any(letter in text for header in headers.items() for text in header for letter in "\r\n\0")
+    return any(map(_LINE_END.search, headers)) or any(map(_LINE_END.search, headers.values()))
 
 
 async def _pieces(body: bytes) -> AsyncIterator[memoryview]:
