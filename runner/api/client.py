@@ -13,16 +13,16 @@ from runner.api import network_errors
 from runner.api.environment import check_environment
 from runner.api.origin import Origin
 from runner.api.request_failed import RequestFailed
-from runner.api.transport import NETWORK_ERRORS, Transport
+from runner.api.transport import ExchangeError, Transport
 from runner.rules import clock_skew
 from runner.rules.advice import Advice
 from runner.rules.redact import one_line, redact
 from runner.rules.reply import Fault, Reply
-from runner.rules.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from runner.rules.secret import Secret
     from runner.settings import Settings
 
 __all__ = ["RequestFailed", "XAIClient"]
@@ -47,10 +47,9 @@ class XAIClient:
         self._body_bytes_max = body_bytes_max
         self.clock_skew_s = 0.0  # how far this machine's clock was last ahead of the API's
         self._clock_check_at_s = 0.0
-        self._headers = Secret(_lines(_common_headers(settings.api_key)))
         self._proxy = check_environment(settings.base_url)
         self._transport = Transport(
-            self._origin.base,
+            _common_headers(settings.api_key),
             proxy=self._proxy,
             connections=connections,
             connect_timeout_s=settings.connect_timeout_s,
@@ -84,19 +83,12 @@ class XAIClient:
     async def _exchange(
         self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
     ) -> Reply:
-        progress = _Progress()
         try:
             raw = await self._transport.exchange(
-                method,
-                self._origin.target(path),
-                self._headers.reveal() + _lines(headers),
-                body,
-                body_bytes_max=self._body_bytes_max,
-                on_send=progress.sending,
-                on_reply=progress.replying,
+                method, self._origin.url(path), headers, body, body_bytes_max=self._body_bytes_max
             )
-        except NETWORK_ERRORS as error:
-            failed = RequestFailed(progress.phase, self._advice(error, progress.phase))
+        except ExchangeError as error:
+            failed = RequestFailed(error.fault, self._advice(error.cause, error.fault))
         else:
             if raw.body is not None:
                 self._check_clock(raw.headers.get("date"))
@@ -106,8 +98,8 @@ class XAIClient:
             )
         raise failed  # outside of `except`, so that its context has no exception with the request's headers
 
-    def _advice(self, error: Exception, phase: Fault) -> Advice:
-        connecting_by = self._proxy if phase is Fault.NOT_SENT else None
+    def _advice(self, error: Exception, fault: Fault) -> Advice:
+        connecting_by = self._proxy if fault is Fault.NOT_SENT else None
         advice = network_errors.advice(error, self._origin.host_port, connecting_by)
         return Advice(one_line(redact(advice.what, self.secrets), DETAIL_LENGTH_MAX), advice.fix)
 
@@ -121,26 +113,3 @@ class XAIClient:
 def _common_headers(key: Secret | None) -> dict[str, str]:
     headers = {"User-Agent": f"runner/{__version__}", "Accept": "*/*", "Accept-Encoding": "gzip, deflate"}
     return headers | ({"Authorization": f"Bearer {key.reveal()}"} if key is not None else {})
-
-
-def _lines(headers: Mapping[str, str]) -> str:
-    """Return headers as lines. Raises ValueError for a header with a line end or NUL in it."""
-    lines = [f"{name}: {value}" for name, value in headers.items()]
-    if any(letter in line for line in lines for letter in "\r\n\0"):
-        raise ValueError("a header holds a line end")
-    return "".join(f"{line}\r\n" for line in lines)
-
-
-class _Progress:
-    """How far a request got, as the fault that an error would be."""
-
-    __slots__ = ("phase",)
-
-    def __init__(self) -> None:
-        self.phase = Fault.NOT_SENT
-
-    def sending(self) -> None:
-        self.phase = Fault.UNKNOWN  # from now on the request may have arrived
-
-    def replying(self) -> None:
-        self.phase = Fault.CUT

@@ -37,11 +37,11 @@ class Origin:
         self._path = base.raw_path.rstrip("/")
         self.host_port = f"{base.raw_host}:{base.port}"
 
-    def target(self, path: str) -> str:
-        """Return the request target for a quoted path. Raises Bug for a path that does not start with `/`."""
+    def url(self, path: str) -> URL:
+        """Return the URL for a quoted path. Raises Bug for a path that does not start with `/`."""
         if not path.startswith("/"):
             raise Bug(f"The path {path!r} leads away from the API.")
-        return self._path + path
+        return self.base.with_path(self._path + path, encoded=True)  # as quoted: `%2E%2E` stays one segment
 
 
 def is_loopback(host: str) -> bool:

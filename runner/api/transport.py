@@ -1,36 +1,34 @@
-"""HTTP/1.1 transport: one request and its reply, on a connection of aiohttp's pool.
+"""HTTP/1.1 transport: one request and its reply, by a session of aiohttp with documented options only.
 
-aiohttp resolves names, opens, encrypts and pools the connections, and parses replies. Its sessions, requests
-and responses are not used: they cost as much CPU as the rest of a job's work (docs/decisions/0020).
+A session sends a GET again by itself when the connection breaks, and has no option against that. Here a
+middleware refuses the second attempt (docs/decisions/0062).
 """
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import suppress
-from typing import TYPE_CHECKING, Final, NamedTuple
+import re
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import aiohttp
-from aiohttp.client_reqrep import ClientRequest
-from aiohttp.http import HttpProcessingError
-from yarl import URL
 
 from runner.rules.answer_json import is_whole_object
+from runner.rules.reply import Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import AsyncIterator, Mapping
 
-    from aiohttp import StreamReader
-    from aiohttp.client_proto import ResponseHandler
-    from aiohttp.connector import Connection
-    from aiohttp.http_parser import RawResponseMessage
+    from aiohttp import ClientHandlerType, ClientRequest, ClientResponse, StreamReader
+    from yarl import URL
 
     from runner.rules.proxy import Proxy
 
-# All that an exchange may raise. A TimeoutError is an OSError.
-NETWORK_ERRORS: Final = (aiohttp.ClientError, HttpProcessingError, OSError, ValueError)
-_WRITE_BYTES_MAX: Final = 128 * 1024  # larger bodies are written in pieces, so that none is in memory twice
-_SWITCHING_PROTOCOLS: Final = 101
+_PIECE_BYTES: Final = 128 * 1024  # larger bodies are written in pieces, so that none is in memory twice
+_LINE_END: Final = re.compile("[\r\n\0]")
+_NOT_SENT: Final = (  # documented as errors of opening a connection; every other error may come later
+    aiohttp.ClientConnectorError,
+    aiohttp.ConnectionTimeoutError,
+    aiohttp.ClientHttpProxyError,
+)
 
 
 class RawReply(NamedTuple):
@@ -41,164 +39,169 @@ class RawReply(NamedTuple):
     body: bytes | None
 
 
+class ExchangeError(Exception):
+    """No whole reply. `fault`: how far the request got (NOT_SENT, UNKNOWN or CUT); `cause`: the error."""
+
+    def __init__(self, fault: Fault, cause: Exception) -> None:
+        super().__init__(fault, cause)
+        self.fault = fault
+        self.cause = cause
+
+
 class Transport:
-    """Pooled connections to one server, of one event loop. `proxy` carries TLS connections."""
+    """Pooled connections of one event loop. `headers` are sent with each request.
+
+    `proxy` carries TLS connections. `connect_timeout_s` includes the wait for a free connection, `timeout_s`
+    all from that wait to the reply's last byte. aiohttp rounds 5 s and more up to whole seconds.
+    """
 
     def __init__(
-        self, url: URL, *, proxy: Proxy | None, connections: int, connect_timeout_s: float, timeout_s: float
+        self,
+        headers: Mapping[str, str],
+        *,
+        proxy: Proxy | None,
+        connections: int,
+        connect_timeout_s: float,
+        timeout_s: float,
     ) -> None:
-        self._connector = aiohttp.TCPConnector(limit=connections, limit_per_host=connections)
-        # Never sent: names server and proxy for the connector.
-        self._destination = ClientRequest(
-            "GET",
-            url,
-            loop=asyncio.get_running_loop(),
-            proxy=URL(proxy.url) if proxy else None,
-            proxy_auth=aiohttp.BasicAuth(proxy.user, proxy.password, "utf-8")
-            if proxy and proxy.user
-            else None,
+        self._headers = headers  # not the session's, which aiohttp sends to the proxy, too
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=connections, limit_per_host=connections),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            proxy=proxy.url if proxy else None,
+            timeout=aiohttp.ClientTimeout(
+                total=timeout_s, connect=connect_timeout_s, sock_connect=connect_timeout_s
+            ),
+            trace_configs=[_watch_opening()] if proxy else None,
         )
-        self._host = self._destination.headers["Host"]
-        self._connect_timeout = aiohttp.ClientTimeout(
-            connect=connect_timeout_s, sock_connect=connect_timeout_s
-        )
-        self._timeout_s = timeout_s
+        self._proxy_headers = _proxy_headers(proxy) if proxy and proxy.user else None
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._connector.close()
+        await self._session.close()
 
     async def exchange(
-        self,
-        method: str,
-        target: str,
-        headers: str,
-        body: bytes | None,
-        *,
-        body_bytes_max: int,
-        on_send: Callable[[], None],
-        on_reply: Callable[[], None],
+        self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None, *, body_bytes_max: int
     ) -> RawReply:
-        """Send a request once and return the whole reply. Raises one of NETWORK_ERRORS.
+        """Send a request once and return the whole reply. Raises ExchangeError.
 
-        `headers`: whole lines, each with its line end. `body_bytes_max`: after decompression. Calls `on_send`
-        right before the first byte may leave, `on_reply` when the reply's head has arrived.
+        `body_bytes_max`: after decompression.
         """
-        length = "" if body is None else f"Content-Length: {len(body)}\r\n"
-        head = f"{method} {target} HTTP/1.1\r\nHost: {self._host}\r\n{headers}{length}\r\n".encode()
-        connection = await self._connect()
-        deadline = _Deadline(connection, self._timeout_s)
+        reply = await self._send(method, url, headers, body)
         try:
-            on_send()
-            reply = await self._exchange_on(connection, head, body, body_bytes_max, on_reply)
-        except BaseException as error:
-            connection.close()
-            if deadline.has_passed and isinstance(error, aiohttp.ClientError):
-                raise TimeoutError from error
-            raise
+            received = await _read_body(reply.content, body_bytes_max)
+        except Exception as error:
+            raise ExchangeError(Fault.CUT, error) from error
         finally:
-            deadline.cancel()
-        if deadline.has_passed and not (reply.body and is_whole_object(reply.body)):
-            connection.close()  # a body without a length ends with its connection: this one looks whole
-            raise TimeoutError
-        if reply.body is None:
-            connection.close()
-        else:
-            connection.release()
-        return reply
+            if reply.content.at_eof():
+                reply.release()
+            else:
+                reply.close()  # its connection is of no more use
+        return RawReply(reply.status, reply.headers, received)
 
-    async def _connect(self) -> Connection:
+    async def _send(
+        self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None
+    ) -> ClientResponse:
+        """Return the head of the reply. Raises ExchangeError: NOT_SENT or UNKNOWN."""
+        if _ends_a_line(headers):
+            raise ExchangeError(Fault.NOT_SENT, ValueError("a header holds a line end"))
+        if self._session.closed:
+            raise ExchangeError(Fault.NOT_SENT, aiohttp.ClientConnectionError("the client is closed"))
+        all_headers = {**self._headers, **headers}
+        data: bytes | AsyncIterator[memoryview] | None = body
+        if body is not None and len(body) > _PIECE_BYTES:
+            data = _pieces(body)
+            all_headers["Content-Length"] = str(len(body))
+        opening = _Opening()
         try:
-            return await self._connector.connect(self._destination, [], self._connect_timeout)
-        except TimeoutError as error:
-            raise aiohttp.ConnectionTimeoutError("no connection in time") from error
-
-    async def _exchange_on(
-        self,
-        connection: Connection,
-        head: bytes,
-        body: bytes | None,
-        body_bytes_max: int,
-        on_reply: Callable[[], None],
-    ) -> RawReply:
-        protocol = connection.protocol
-        if protocol is None or protocol.transport is None:
-            raise aiohttp.ClientConnectionError("the connection is closed")
-        protocol.set_response_params(read_until_eof=True)
-        body_task = _write_request(protocol, protocol.transport, head, body)
-        try:
-            message, payload = await _read_head(protocol)
-            on_reply()
-            received = await _read_body(protocol, payload, body_bytes_max)
-        finally:
-            if body_task is not None:
-                if not body_task.done():  # the server replied before it had read the whole body
-                    protocol.force_close()
-                body_task.cancel()
-        return RawReply(message.code, message.headers, received)
+            return await self._session.request(
+                method,
+                url,
+                data=data,
+                headers=all_headers,
+                allow_redirects=False,
+                middlewares=(_OneAttempt(),),
+                proxy_headers=self._proxy_headers,
+                trace_request_ctx=opening,
+            )
+        except _NOT_SENT as error:
+            raise ExchangeError(Fault.NOT_SENT, error) from error
+        except Exception as error:
+            fault = Fault.NOT_SENT if opening.is_under_way else Fault.UNKNOWN
+            raise ExchangeError(fault, error) from error
 
 
-class _Deadline:
-    """Aborts a connection after `after_s` seconds. One timer, which is cheaper than `asyncio.timeout`."""
+class _OneAttempt:
+    """Client middleware of one request: its first attempt is sent, every other refused.
 
-    __slots__ = ("_connection", "_timer", "has_passed")
+    The session calls it for each attempt. It keeps nothing of the request, because aiohttp 4 caches it.
+    """
 
-    def __init__(self, connection: Connection, after_s: float) -> None:
-        self.has_passed = False
-        self._connection = connection
-        self._timer = asyncio.get_running_loop().call_later(after_s, self._pass)
+    __slots__ = ("_is_used",)
 
-    def _pass(self) -> None:
-        self.has_passed = True
-        if self._connection.transport is not None:
-            self._connection.transport.abort()
+    def __init__(self) -> None:
+        self._is_used = False
 
-    def cancel(self) -> None:
-        self._timer.cancel()
-
-
-def _write_request(
-    protocol: ResponseHandler, transport: asyncio.WriteTransport, head: bytes, body: bytes | None
-) -> asyncio.Task[None] | None:
-    """Write a request; return the task that still writes its body if that is a long one."""
-    if body is None or len(body) <= _WRITE_BYTES_MAX:
-        transport.write(head + body if body else head)
-        return None
-    transport.write(head)
-    return asyncio.get_running_loop().create_task(_write_body(protocol, body))
+    async def __call__(self, request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+        if self._is_used:
+            raise aiohttp.ClientConnectionError("the connection broke")
+        self._is_used = True
+        return await handler(request)
 
 
-async def _read_head(protocol: ResponseHandler) -> tuple[RawResponseMessage, StreamReader]:
-    """Return the head of the final reply, and its body, unread; interim replies (1xx) are skipped."""
-    message, payload = await protocol.read()
-    while 100 <= message.code < 200 and message.code != _SWITCHING_PROTOCOLS:
-        message, payload = await protocol.read()
-    return message, payload
+class _Opening:
+    """Whether the connection for a request is being opened; then nothing of the request was sent."""
+
+    __slots__ = ("is_under_way",)
+
+    def __init__(self) -> None:
+        self.is_under_way = False
 
 
-async def _read_body(protocol: ResponseHandler, payload: StreamReader, bytes_max: int) -> bytes | None:
-    """Return the whole body, None if it is longer than allowed. Raises one of NETWORK_ERRORS if it is cut."""
+def _watch_opening() -> aiohttp.TraceConfig:
+    """Return what keeps the `_Opening` of each request up to date.
+
+    Only with a proxy: one that hangs up raises the same errors as the API behind it.
+    """
+
+    async def begin(_session: aiohttp.ClientSession, context: Any, _params: object) -> None:
+        context.trace_request_ctx.is_under_way = True
+
+    async def end(_session: aiohttp.ClientSession, context: Any, _params: object) -> None:
+        context.trace_request_ctx.is_under_way = False
+
+    config = aiohttp.TraceConfig()
+    config.on_connection_create_start.append(begin)
+    config.on_connection_create_end.append(end)
+    return config
+
+
+def _proxy_headers(proxy: Proxy) -> dict[str, str]:
+    return {"Proxy-Authorization": aiohttp.encode_basic_auth(proxy.user, proxy.password, "utf-8")}
+
+
+def _ends_a_line(headers: Mapping[str, str]) -> bool:
+    """Return whether a header has a line end or NUL in it."""
+    return any(map(_LINE_END.search, headers)) or any(map(_LINE_END.search, headers.values()))
+
+
+async def _pieces(body: bytes) -> AsyncIterator[memoryview]:
+    view = memoryview(body)
+    for at in range(0, len(view), _PIECE_BYTES):
+        yield view[at : at + _PIECE_BYTES]
+
+
+async def _read_body(content: StreamReader, bytes_max: int) -> bytes | None:
+    """Return the whole body, None if it is longer than allowed. Raises aiohttp's error if it is cut."""
     pieces: list[bytes] = []
     size = 0
     try:
-        while piece := await payload.readany():
+        while piece := await content.readany():
             size += len(piece)
             if size > bytes_max:
                 return None
             pieces.append(piece)
-    except NETWORK_ERRORS:
-        if not is_whole_object(b"".join(pieces)):
+    except Exception:
+        if not is_whole_object(b"".join(pieces)):  # if it is, its length was wrong, but all of it is here
             raise
-        protocol.force_close()  # its length was wrong, but all of it is here
     return b"".join(pieces)
-
-
-async def _write_body(protocol: ResponseHandler, body: bytes) -> None:
-    """Write a long body in pieces, with backpressure. Its errors are ignored: reading raises them too."""
-    view = memoryview(body)
-    with suppress(OSError, aiohttp.ClientError):
-        for at in range(0, len(view), _WRITE_BYTES_MAX):
-            if protocol.transport is None:
-                return
-            protocol.transport.write(view[at : at + _WRITE_BYTES_MAX])
-            await protocol._drain_helper()  # noqa: SLF001 - the protocol has no public method for backpressure

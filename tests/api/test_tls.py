@@ -9,6 +9,7 @@ import ssl
 import subprocess
 import sys
 import threading
+from base64 import b64encode
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -165,6 +166,22 @@ def test_a_proxy_carries_tls_and_never_sees_the_key(certificates: Path, tmp_path
 
         assert doctor(tmp_path, servers.url, **trust, NO_PROXY="localhost")["state"] == "ok"
         assert (len(servers.proxied), len(servers.requests)) == (total, 2 * total)
+
+
+def test_a_proxy_gets_its_user_and_password_and_the_api_does_not(certificates: Path, tmp_path: Path) -> None:
+    """They are for the CONNECT alone, as the key is for what the tunnel carries."""
+    with serving(certificates) as servers:
+        found = doctor(
+            tmp_path,
+            servers.url,
+            SSL_CERT_FILE=str(certificates / "ca.pem"),
+            HTTPS_PROXY=servers.proxy.replace("http://", "http://ann:p%40ss@"),
+        )
+        assert found["state"] == "ok", found
+        basic = b64encode(b"ann:p@ss")
+        assert all(b"Proxy-Authorization: Basic " + basic in head for head in servers.proxied)
+        assert not any(KEY.encode() in head for head in servers.proxied)
+        assert not any(basic in head for head in servers.requests)
 
 
 def test_an_unreachable_proxy_is_reported(certificates: Path, tmp_path: Path) -> None:

@@ -19,6 +19,14 @@ class Guard:
 
 GUARDS = (
     Guard(
+        name="one attempt of a request",
+        without_it="the HTTP library fetches an answer again that can be fetched only once, and it is lost",
+        file="runner/api/transport.py",
+        old="        if self._is_used:\n",
+        new="        if False:\n",
+        tests="tests/api/test_one_attempt.py",
+    ),
+    Guard(
         name="lease_gen in the WHERE clause",
         without_it="a late worker moves a job that another worker holds",
         file="runner/db/sql/accepted.sql",

@@ -1,6 +1,7 @@
 """Imports point one way: faces, then embedded, then stages (never each other), then doors, then rules."""
 
 import ast
+import importlib
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -169,6 +170,46 @@ def test_the_package_needs_no_tool_and_no_test(path: Path) -> None:
     beside = {"tools"} | {file.stem for file in (ROOT.parent / "tests").rglob("*.py")}
 
     assert not {name.split(".")[0] for name in imported(path)} & beside
+
+
+AIOHTTP_DOCUMENTED = {"aiohttp", "aiohttp.web", "aiohttp.abc"}
+USES_PRIVATE_AIOHTTP = {"simulator"}
+
+
+def aiohttp_modules(path: Path) -> set[str]:
+    """Return the modules of aiohttp that a file imports, or imports from."""
+    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
+    return {name for name in names if is_within(name, {"aiohttp"})}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_only_documented_modules_of_aiohttp_are_used(path: Path) -> None:
+    """And of those only names that they export; so a new release of aiohttp needs no new release of ours."""
+    if room(path) in USES_PRIVATE_AIOHTTP:
+        return
+    modules = aiohttp_modules(path)
+    exported = {name for module in modules for name in importlib.import_module(module).__all__}
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    used = {
+        alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module in modules
+        for alias in node.names
+    } | {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) in modules
+    }
+
+    assert modules <= AIOHTTP_DOCUMENTED
+    assert used <= exported
+
+
+def test_the_api_client_is_seen_to_use_aiohttp() -> None:
+    """Else the test above would hold for want of a subject."""
+    assert aiohttp_modules(ROOT / "api" / "transport.py") == {"aiohttp"}
 
 
 def test_only_the_database_room_changes_a_jobs_state() -> None:
