@@ -106,7 +106,7 @@ def test_a_regressed_night_counts_once_it_is_accepted(home: Path) -> None:
     assert "is accepted" in accepted
     assert "runner baseline answers pin answers@2026-12-04 --as NAME" in accepted
     assert 'baseline = "pinned:NAME"' in accepted
-    assert all(len(line) <= 100 for line in accepted.splitlines())
+    assert all(len(line) <= WIDTH for line in accepted.splitlines())
     assert "pin" not in printed(home, "baseline", "answers", "accept", "2026-12-01")
     assert "is already accepted" in printed(home, "baseline", "answers", "accept", "2026-12-04")
 
