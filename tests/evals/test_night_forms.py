@@ -18,6 +18,7 @@ from rich.cells import cell_len
 
 from runner.cli.render.night_items_object import night_items_object
 from runner.cli.render.night_lines import night_items_lines, night_lines
+from runner.cli.render.night_regraded import regraded_lines, regraded_night
 from runner.rules.evaluation.forms.inert_markdown import code_span, inert
 from runner.rules.evaluation.forms.items_csv import HEADINGS, ItemLine, items_csv
 from runner.rules.evaluation.forms.night_junit import night_junit
@@ -253,6 +254,19 @@ def test_that_there_is_no_baseline_is_said_once() -> None:
         assert form.count(words) == 1
     new = replace(night, graders=[grader(), *night.graders[1:]])
     assert "\n".join(night_lines(new)).count(words) == len(new.graders) - 1
+
+
+def test_a_night_that_is_graded_again_says_what_it_was() -> None:
+    """Score and verdict before, where they differ; why, where the verdict does; in 80 columns."""
+    passed = regraded_lines(regraded_night("passed", 0.85, REPORTS["passed"]))
+    outage = regraded_lines(regraded_night("passed", None, REPORTS["outage"]))
+
+    assert passed == ["support-answers@2026-11-28  85.0 %; passed"]
+    assert outage == [
+        "support-answers@2026-11-28  84.0 %, was no score; no verdict, was passed",
+        "  96 of 120 answers have a score (80.0 %), 98 % are needed; lost:",
+        "  service_unavailable 23, expired 1",
+    ]
 
 
 def test_items_of_several_variants_count_in_each() -> None:
