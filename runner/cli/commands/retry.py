@@ -175,7 +175,7 @@ def _plan(
 
 
 def _sending_command(database: Database, run_id: int) -> str:
-    """Return the command that sends what is pending; that of a night gives it a new verdict as well."""
+    """Return the command that sends what is pending; that of a night decides it again as well."""
     with database.read() as connection:
         measured = night_runs.read(connection).get(run_id)
         night = None if measured is None else nights.find_by_name(connection, measured.night)
