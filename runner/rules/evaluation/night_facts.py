@@ -59,7 +59,10 @@ class NightCosts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """All items answered and graded once. `scores` has every column, and there every item of the night."""
+    """All items answered and graded once. `scores` has every column, and there every item of the night.
+
+    An item has a score for each epoch: None where its answer has none, or is lost.
+    """
 
     scores: Mapping[Column, Scores]
     answers: AnswerCounts
