@@ -84,9 +84,7 @@ def load(
         if found is not None and not new:
             return _loaded_before(found)
         if not new:
-            if not is_of_night:
-                refuse_name_of_night(database, name or _stem(path), occasion)
-            _refuse_conflict(database, path, name, occasion, sha256)
+            _refuse_conflict(database, path, name, occasion, sha256, is_of_night=is_of_night)
         run_name = new_run_name(database, name or _stem(path), name, occasion, new=new)
         twin = _same_content(database, sha256, is_expected=new or name or occasion)
         with database.write() as connection:
@@ -193,9 +191,20 @@ def _partly_loaded(database: Database, source: Path, name: str | None, same: str
 
 
 def _refuse_conflict(
-    database: Database, source: Path, name: str | None, occasion: str | None, sha256: str
+    database: Database,
+    source: Path,
+    name: str | None,
+    occasion: str | None,
+    sha256: str,
+    *,
+    is_of_night: bool,
 ) -> None:
-    """Raise UsageError where a run has the same name or path in this occasion, but other content or flags."""
+    """Raise UsageError where a run has the same name or path in this occasion, but other content or flags.
+
+    Or where a night has the name, unless the run `is_of_night`.
+    """
+    if not is_of_night:
+        refuse_name_of_night(database, name or _stem(source), occasion)
     if occasion is None:
         _refuse_other_content(database, source, name, sha256)
     else:
