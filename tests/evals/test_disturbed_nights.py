@@ -103,6 +103,33 @@ def test_a_night_whose_files_cannot_be_written_does_not_keep_the_next_away(tmp_p
         assert nights.nights() == [("sums@n1", "no_baseline"), ("sums@n2", "no_baseline")]
 
 
+def test_a_verdict_is_printed_where_its_files_cannot_be_written(tmp_path: Path) -> None:
+    """Before the error; no file is named to --on-end. The same command writes the files once there is room.
+
+    Here their folder is gone when the night ends.
+    """
+    with nights_in(tmp_path, "--median-s", "0.3", "--submit-ms", "15") as nights:
+        folder = tmp_path / "reports"
+        folder.mkdir()
+        nights.home.hold_above(1, nights.simulator)
+        flags = ("--occasion", "n1", "-o", "reports/n1", "-q", "--on-end", f"env | grep ^RUN_ >{tmp_path}/told.txt")
+        command = nights.home.start(*EVAL, *flags)
+        nights.home.wait_for_accepted(1, command)
+        folder.rmdir()
+        nights.simulator.switch(hold_after=None)
+        assert command.wait() == 2, command.output
+        verdict, error = (command.output.index(word) for word in ("NO BASELINE YET (exit 0)", "error: "))
+        assert verdict < error
+        assert f"the folder {folder} does not exist" in command.output
+        told = (tmp_path / "told.txt").read_text().splitlines()
+        assert "RUN_OUTPUT=" in told
+        assert "RUN_VERDICT=no_baseline" in told
+        folder.mkdir()
+        again = nights.home.start(*EVAL, *flags)
+        assert again.wait() == 0, again.output
+        assert len(list(folder.iterdir())) == 4
+
+
 def test_files_of_others_are_refused_before_anything_is_sent(tmp_path: Path) -> None:
     """The night is not begun: the next one does not have to finish it."""
     with nights_in(tmp_path) as nights:
