@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -63,6 +64,11 @@ def test_a_night_whose_run_was_removed_ends_without_a_verdict(tmp_path: Path) ->
             "its run was removed before its answers were graded, and with it what it had cost"
         )
         assert not any(gate["is_deciding"] for gate in cut_short["gates"])
+        assert cut_short["cost"] is None
+        assert "**cost** unknown: a run of the night was removed" in (tmp_path / "sums.n1.md").read_text()
+        listed = nights.home.start("history", "sums")
+        assert listed.wait() == 0, listed.output
+        assert re.search(r"^n1 .* unknown +- +\(run removed\)$", listed.output, re.MULTILINE)
         assert nights.simulator.books()["accepted"] == 2 * REQUESTS
 
 
@@ -112,7 +118,8 @@ def test_a_verdict_is_printed_where_its_files_cannot_be_written(tmp_path: Path) 
         folder = tmp_path / "reports"
         folder.mkdir()
         nights.home.hold_above(1, nights.simulator)
-        flags = ("--occasion", "n1", "-o", "reports/n1", "-q", "--on-end", f"env | grep ^RUN_ >{tmp_path}/told.txt")
+        on_end = f"env | grep ^RUN_ >{tmp_path}/told.txt"
+        flags = ("--occasion", "n1", "-o", "reports/n1", "-q", "--on-end", on_end)
         command = nights.home.start(*EVAL, *flags)
         nights.home.wait_for_accepted(1, command)
         folder.rmdir()
@@ -186,7 +193,7 @@ def test_scores_of_a_file_are_those_of_one_night(tmp_path: Path) -> None:
 
 
 def test_a_suite_may_be_moved_in_the_middle_of_a_night(tmp_path: Path) -> None:
-    """Its graders in Python are looked for where it is now."""
+    """Its graders in Python are looked for where it is now; that it may be another one is said once."""
     with nights_in(tmp_path) as nights:
         add_grader(nights, FAST)
         begin(nights, "n1", "--trust-code")
@@ -194,10 +201,14 @@ def test_a_suite_may_be_moved_in_the_middle_of_a_night(tmp_path: Path) -> None:
         moved.mkdir()
         for name in ("sums.suite.toml", "items.jsonl", "graders.py"):
             shutil.move(tmp_path / name, moved / name)
-        command = nights.home.start(
-            "eval", "moved/sums.suite.toml", *EVAL[2:], "--occasion", "n1", "--trust-code"
-        )
+        flags = ("eval", "moved/sums.suite.toml", *EVAL[2:], "--occasion", "n1", "--trust-code")
+        command = nights.home.start(*flags)
         assert command.wait() == 0, command.output
+        warning = f"warning: the nights of sums so far are of a suite in {tmp_path}; this one is in {moved}\n"
+        assert warning in command.output
+        again = nights.home.start(*flags)
+        assert again.wait() == 0, again.output
+        assert "warning" not in again.output
         (slow,) = [one for one in nights.report("n1")["graders"] if one["grader"] == "slow"]
         assert slow["measured"] == REQUESTS
         assert nights.simulator.books()["accepted"] <= REQUESTS + IN_FLIGHT
