@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from runner.evals.compared_side import ComparedScores
+    from runner.rules.evaluation.scored_night import NightResult
     from runner.rules.evaluation.scores import Scores
     from runner.settings import Settings
 
@@ -66,22 +67,30 @@ class Comparer:
             tonight, [comparable(tonight, self._side(path)) for path in others]
         )
         before = [side.scores for side in kept]
-        outcome, pairing, pool, pool_nights = night_result(tonight.scores, repeated, before, alpha=alpha)
+        result = night_result(tonight.scores, repeated, before, alpha=alpha)
+        verdict = result.outcome.verdict
+        self._print_result(tonight, result, first.name, left_out)
+        if verdict is Verdict.MEASURE_AGAIN:
+            print_note(f"measure all items of {first.name} once more, and add the result with --again FILE")
+        if verdict is Verdict.NO_BASELINE and not self._as_json:
+            print_note(f"a verdict needs {POOL_LEAST} nights with the same items")
+        return EXIT_CODES[verdict]
+
+    def _print_result(
+        self, tonight: ComparedScores, result: NightResult, name: str, left_out: Sequence[str]
+    ) -> None:
+        """Print a night beside its pool; `left_out` are the names of nights that are not in it."""
+        outcome, pairing, pool, pool_nights = result
         sides = ((tonight.name, coverage(tonight.scores)), ("the nights", coverage(pool)))
         if self._as_json:
             print_json(comparison_object(outcome.difference, pairing, sides, outcome, pool_nights, left_out))
-        else:
-            print_escaped(verdict_line(first.name, pool_nights, outcome))
-            if outcome.difference is not None:
-                for line in comparison_lines(outcome.difference, pairing, sides):
-                    print_escaped(line)
-            for line in left_out_lines(left_out):
+            return
+        print_escaped(verdict_line(name, pool_nights, outcome))
+        if outcome.difference is not None:
+            for line in comparison_lines(outcome.difference, pairing, sides):
                 print_escaped(line)
-        if outcome.verdict is Verdict.MEASURE_AGAIN:
-            print_note(f"measure all items of {first.name} once more, and add the result with --again FILE")
-        if outcome.verdict is Verdict.NO_BASELINE and not self._as_json:
-            print_note(f"a verdict needs {POOL_LEAST} nights with the same items")
-        return EXIT_CODES[outcome.verdict]
+        for line in left_out_lines(left_out):
+            print_escaped(line)
 
     def night(self, name: str, *, items: bool) -> int:
         """Print the report of a night against its pool, or with `items` all items that changed.
