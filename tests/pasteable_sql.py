@@ -40,9 +40,12 @@ def last_updates(engine: Engine) -> Iterator[deque[str]]:
     """Keep the last UPDATEs of jobs that an engine executes, ready to be pasted."""
     kept: deque[str] = deque(maxlen=KEPT)
 
-    def keep(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+    def keep(
+        _connection: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, is_many: bool
+    ) -> None:
         if "UPDATE jobs" in statement:
-            kept.append(pasteable(engine.dialect.name, statement, parameters))
+            each = parameters if is_many else [parameters]
+            kept.extend(pasteable(engine.dialect.name, statement, one) for one in each)
 
     event.listen(engine, "before_cursor_execute", keep)
     try:

@@ -407,6 +407,7 @@ class EvalVerdict(Base):
 
     `mean` is that of the primary grader for the first variant, `measured` of `answers` have a grade of it,
     and `services` is a JSON list of [model, fingerprint, answers]: what a history shows of a report.
+    `ticks` are -1 where a run of the night was removed: what it had cost is not known then.
     """
 
     __tablename__ = "eval_verdicts"

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Final
 from runner.db.evaluation import facts, nights
 from runner.db.evaluation.items import hashes_of
 from runner.evals.grading.score_file import read_scores
-from runner.rules.errors import UsageError
+from runner.rules.counted import count
+from runner.rules.errors import UsageError, UserError
 from runner.rules.evaluation.night_content import decode_content
 from runner.rules.evaluation.night_facts import Column
-from runner.rules.evaluation.scores import pooled
+from runner.rules.evaluation.scores import have_common_items, pooled
 from runner.rules.evaluation.suite_json import decode_suite
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from runner.rules.evaluation.scores import Scores
 
 _OTHER: Final = " (other content)"
+_SIDES_SHOWN: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +46,21 @@ class ComparedScores:
     def all(self) -> Scores:
         """Return the scores of all measurements together."""
         return self.scores if self.again is None else pooled((self.scores, self.again))
+
+
+class NoCommonItems(UserError):  # noqa: N818 - named as users read it
+    """A side has no item with scores in common with any other (exit 3)."""
+
+    exit_code = 3
+
+    def __init__(self, first: ComparedScores, others: Sequence[ComparedScores]) -> None:
+        beside = others[0].name if len(others) == 1 else f"any of {count(len(others), 'night')}"
+        shown = [first, *others[:_SIDES_SHOWN]]
+        super().__init__(
+            f"{first.name} has no item with scores in common with {beside}",
+            where=tuple(f'{side.name} has ids as "{next(iter(side.scores)):.60}"' for side in shown),
+            fix="give both sides scores of the same items, under the same ids",
+        )
 
 
 def read_side(path: Path, read: Callable[[], AbstractContextManager[Connection | None]]) -> ComparedScores:
@@ -79,6 +96,24 @@ def comparable(first: ComparedScores, second: ComparedScores) -> ComparedScores:
     }
     scores = {f"{item}{_OTHER}" if item in changed else item: one for item, one in second.all.items()}
     return replace(second, scores=scores, again=None)
+
+
+def with_common_items(
+    first: ComparedScores, others: Sequence[ComparedScores]
+) -> tuple[list[ComparedScores], list[str]]:
+    """Return the sides that have an item with scores in common with the first, and the names of the rest.
+
+    Raises NoCommonItems where no side has one.
+    """
+    kept, left_out, scores = [], [], first.all
+    for side in others:
+        if have_common_items(scores, side.all):
+            kept.append(side)
+        else:
+            left_out.append(side.name)
+    if not kept:
+        raise NoCommonItems(first, others)
+    return kept, left_out
 
 
 def _of_night(connection: Connection, night: NightRow) -> ComparedScores:

@@ -201,7 +201,7 @@ def _refuse_conflict(
 ) -> None:
     """Raise UsageError where a run has the same name or path in this occasion, but other content or flags.
 
-    Also where a run that is not of a night would have the name of one that is.
+    Or where a night has the name, unless the run `is_of_night`.
     """
     if not is_of_night:
         refuse_name_of_night(database, name or _stem(source), occasion)

@@ -63,7 +63,7 @@ def has_summary(output: Path) -> bool:
 def check_places(targets: Paths) -> None:
     """Raise UserError where one of the files cannot be written: see `check_place`."""
     for target in targets:
-        check_place(target)
+        check_place(target, is_named=target == targets.results)
 
 
 def default_output(source: Path) -> Path:

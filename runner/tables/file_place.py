@@ -25,11 +25,12 @@ def draft_name(name: str) -> str:
     return f".{name}.{secrets.token_hex(4)}{DRAFT_SUFFIX}"
 
 
-def check_place(target: Path, flag: str = "-o") -> None:
+def check_place(target: Path, flag: str = "-o", *, is_named: bool = True) -> None:
     """Raise UserError where a file cannot be written.
 
     That is: its name is too long, there is no such folder, it may not be written to, or the name is that of a
-    folder, a link, a device or a pipe. `flag` names the file on the command line.
+    folder, a link, a device or a pipe. `flag` names the file on the command line. With `is_named` False its
+    name is derived from what the flag names: then the flag cannot name this one file elsewhere.
     """
     _check_length(target, flag)
     folder = target.absolute().parent
@@ -39,7 +40,7 @@ def check_place(target: Path, flag: str = "-o") -> None:
         fix = f"make it: mkdir -p {shell_word(str(folder))}"
         raise UserError(f"the folder {folder} does not exist", fix=fix)
     with suppress(FileNotFoundError):
-        _check_kind(target, flag)
+        _check_kind(target, flag, is_named=is_named)
     if not os.access(folder, os.W_OK | os.X_OK):
         raise UserError(f"the folder {folder} may not be written to", fix=f"choose another place with {flag}")
 
@@ -60,7 +61,7 @@ def _check_length(target: Path, flag: str) -> None:
             )
 
 
-def _check_kind(target: Path, flag: str) -> None:
+def _check_kind(target: Path, flag: str, *, is_named: bool) -> None:
     kind = target.lstat().st_mode
     is_link = stat.S_ISLNK(kind)
     if is_link:
@@ -70,11 +71,16 @@ def _check_kind(target: Path, flag: str) -> None:
     if is_link and is_on_disk:
         what = f"{target} is a symbolic link; runner does not write through links"
         real = shell_word(os.path.realpath(target))
-        raise UserError(what, fix=f"name the real file: {flag} {real}; or remove the link")
-    if stat.S_ISDIR(kind):
-        inside = shell_word(str(target / "results.jsonl"))
-        raise UserError(f"{target} is a folder, not a file", fix=f"name a file in it: {flag} {inside}")
-    if not stat.S_ISREG(kind):
-        stdout = f", or write to stdout: -o - > {shell_word(str(target))}" if flag == "-o" else ""
+        fix = f"name the real file: {flag} {real}; or remove the link"
+    elif stat.S_ISDIR(kind):
+        what = f"{target} is a folder, not a file"
+        fix = f"name a file in it: {flag} {shell_word(str(target / 'results.jsonl'))}"
+    elif not stat.S_ISREG(kind):
         what = f"{target} is a device or a pipe, not a plain file"
-        raise UserError(what, fix=f"choose another name with {flag}{stdout}")
+        stdout = f", or write to stdout: -o - > {shell_word(str(target))}" if flag == "-o" else ""
+        fix = f"choose another name with {flag}{stdout}"
+    else:
+        return
+    if not is_named:
+        fix = f"move it away, or choose another name with {flag}"
+    raise UserError(what, fix=fix)

@@ -26,7 +26,7 @@ TITLE: Final = (
 BARE: Final = Path(__file__).with_name("bare_loop.py")
 JOBS, BARE_JOBS = 100_000, 20_000
 RUNS: Final = 3
-ASKED: Final = {"SQLite": 0.7, "PostgreSQL": 0.55}
+ASKED: Final = {"SQLite": 0.55, "PostgreSQL": 0.45}
 
 
 def measure(folder: Path) -> Iterator[Figure]:

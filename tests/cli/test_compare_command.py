@@ -41,6 +41,12 @@ def compared(folder: Path, *words: str, code: int = 0) -> str:
     return run_command(["compare", *words], folder, env, code).stdout
 
 
+def refused(folder: Path, *words: str) -> str:
+    """Return what a comparison prints that cannot be made."""
+    env = {"RUNNER_HOME": str(folder / "home"), "PATH": "/usr/bin:/bin"}
+    return run_command(["compare", *words], folder, env, 3).stderr
+
+
 def nights(folder: Path, count: int = 9) -> list[str]:
     return [path.name for path in sorted(folder.glob("night-*.csv"))][:count]
 
@@ -91,11 +97,41 @@ def test_a_file_and_itself(folder: Path) -> None:
     assert len(as_object(folder, "same.csv", "same.csv")["sides"]) == 2
 
 
-def test_files_without_an_item_in_common(folder: Path) -> None:
+def test_files_without_an_item_in_common_are_an_error(folder: Path) -> None:
+    """Nothing was compared, so it is no success; the error shows an id of each side."""
     (folder / "other.csv").write_text("id,score\nx,1\n")
 
-    assert "no item with scores in common" in compared(folder, "other.csv", "same.csv")
-    assert as_object(folder, "other.csv", "same.csv")["change"] is None
+    said = refused(folder, "other.csv", "same.csv")
+    assert "other.csv has no item with scores in common with same.csv" in said
+    assert 'other.csv has ids as "x"' in said
+    assert 'same.csv has ids as "item-0"' in said
+    assert "any of 3 nights" in refused(folder, "other.csv", *nights(folder, 3))
+    said = refused(folder, "same.csv", *nights(folder), "--again", "other.csv")
+    assert "same.csv has no item with scores in common with other.csv" in said
+
+
+def test_an_item_without_a_score_is_not_in_common(folder: Path) -> None:
+    (folder / "unscored.csv").write_text("id,score\nitem-0,\n")
+
+    assert "no item with scores in common" in refused(folder, "unscored.csv", "same.csv")
+
+
+def test_nights_without_an_item_in_common_are_named_and_not_counted(folder: Path) -> None:
+    """They are no nights of a baseline, and take no place among the last 14."""
+    for number in range(15):
+        (folder / f"apart-{number}.csv").write_text("id,score\nx,1\n")
+    apart = [f"apart-{number}.csv" for number in range(15)]
+
+    shown = compared(folder, "same.csv", "night-0.csv", *apart[:2])
+    assert shown.startswith("same.csv against 1 night: NO BASELINE YET\n")
+    assert "  left out  apart-0.csv: no item with scores in common\n" in shown
+    assert "  left out  apart-1.csv: no item with scores in common\n" in shown
+    shown = compared(folder, "same.csv", *nights(folder, 8), *apart)
+    assert shown.startswith("same.csv against 8 nights: PASSED\n")
+    assert "  left out  apart-4.csv: no item with scores in common\n            and 10 more\n" in shown
+    found = as_object(folder, "same.csv", *nights(folder, 8), *apart)
+    assert (found["nights"], found["left_out"]) == (8, apart)
+    assert as_object(folder, "same.csv", *nights(folder, 8))["left_out"] == []
 
 
 def test_mistakes_are_named(folder: Path) -> None:

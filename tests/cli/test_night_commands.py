@@ -93,6 +93,26 @@ def test_the_history_is_there_for_programs(home: Path) -> None:
     assert [night["is_accepted"] for night in found] == [True, True, True, False, False, False]
 
 
+def test_the_cost_of_a_removed_run_is_unknown(tmp_path: Path) -> None:
+    """It is not zero. Of a night without a verdict there is none yet."""
+    (tmp_path / "home").mkdir()
+    database = Database(f"sqlite:///{tmp_path / 'home' / 'runner.db'}")
+    migrate.upgrade(database, None)
+    driver = NightDriver(database)
+    removed = orjson.dumps(REPORT | {"cost": None, "services": []})
+    driver.end(
+        driver.begin("n1"), "no_verdict", exit_code=11, is_valid=False, is_accepted=False, report=removed
+    )
+    driver.begin("n2")
+    database.close()
+
+    lines = printed(tmp_path, "history", "answers").splitlines()
+    assert lines[1].split()[-4:] == ["unknown", "-", "(run", "removed)"]
+    assert lines[2].split() == ["n2", "open", "-", "-", "-", "-"]
+    found = json_of(tmp_path, "history", "answers")["nights"]
+    assert [night["spent_ticks"] for night in found] == [None, None]
+
+
 def test_a_regressed_night_counts_once_it_is_accepted(home: Path) -> None:
     """It stays outside of the pool until then; its verdict stays."""
     before = json_of(home, "baseline", "answers")

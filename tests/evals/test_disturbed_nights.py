@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -63,6 +64,11 @@ def test_a_night_whose_run_was_removed_ends_without_a_verdict(tmp_path: Path) ->
             "its run was removed before its answers were graded, and with it what it had cost"
         )
         assert not any(gate["is_deciding"] for gate in cut_short["gates"])
+        assert cut_short["cost"] is None
+        assert "**cost** unknown: a run of the night was removed" in (tmp_path / "sums.n1.md").read_text()
+        listed = nights.home.start("history", "sums")
+        assert listed.wait() == 0, listed.output
+        assert re.search(r"^n1 .* unknown +- +\(run removed\)$", listed.output, re.MULTILINE)
         assert nights.simulator.books()["accepted"] == 2 * REQUESTS
 
 
@@ -101,6 +107,34 @@ def test_a_night_whose_files_cannot_be_written_does_not_keep_the_next_away(tmp_p
         assert command.wait() == 0, command.output
         assert "sums@n1 was not finished: that comes first" in command.output
         assert nights.nights() == [("sums@n1", "no_baseline"), ("sums@n2", "no_baseline")]
+
+
+def test_a_verdict_is_printed_where_its_files_cannot_be_written(tmp_path: Path) -> None:
+    """Before the error; no file is named to --on-end. The same command writes the files once there is room.
+
+    Here their folder is gone when the night ends.
+    """
+    with nights_in(tmp_path, "--median-s", "0.3", "--submit-ms", "15") as nights:
+        folder = tmp_path / "reports"
+        folder.mkdir()
+        nights.home.hold_above(1, nights.simulator)
+        on_end = f"env | grep ^RUN_ >{tmp_path}/told.txt"
+        flags = ("--occasion", "n1", "-o", "reports/n1", "-q", "--on-end", on_end)
+        command = nights.home.start(*EVAL, *flags)
+        nights.home.wait_for_accepted(1, command)
+        folder.rmdir()
+        nights.simulator.switch(hold_after=None)
+        assert command.wait() == 2, command.output
+        verdict, error = (command.output.index(word) for word in ("NO BASELINE YET (exit 0)", "error: "))
+        assert verdict < error
+        assert f"the folder {folder} does not exist" in command.output
+        told = (tmp_path / "told.txt").read_text().splitlines()
+        assert "RUN_OUTPUT=" in told
+        assert "RUN_VERDICT=no_baseline" in told
+        folder.mkdir()
+        again = nights.home.start(*EVAL, *flags)
+        assert again.wait() == 0, again.output
+        assert len(list(folder.iterdir())) == 4
 
 
 def test_files_of_others_are_refused_before_anything_is_sent(tmp_path: Path) -> None:
@@ -159,7 +193,7 @@ def test_scores_of_a_file_are_those_of_one_night(tmp_path: Path) -> None:
 
 
 def test_a_suite_may_be_moved_in_the_middle_of_a_night(tmp_path: Path) -> None:
-    """Its graders in Python are looked for where it is now."""
+    """Its graders in Python are looked for where it is now; that it may be another one is said once."""
     with nights_in(tmp_path) as nights:
         add_grader(nights, FAST)
         begin(nights, "n1", "--trust-code")
@@ -167,10 +201,14 @@ def test_a_suite_may_be_moved_in_the_middle_of_a_night(tmp_path: Path) -> None:
         moved.mkdir()
         for name in ("sums.suite.toml", "items.jsonl", "graders.py"):
             shutil.move(tmp_path / name, moved / name)
-        command = nights.home.start(
-            "eval", "moved/sums.suite.toml", *EVAL[2:], "--occasion", "n1", "--trust-code"
-        )
+        flags = ("eval", "moved/sums.suite.toml", *EVAL[2:], "--occasion", "n1", "--trust-code")
+        command = nights.home.start(*flags)
         assert command.wait() == 0, command.output
+        warning = f"warning: the nights of sums so far are of a suite in {tmp_path}; this one is in {moved}\n"
+        assert warning in command.output
+        again = nights.home.start(*flags)
+        assert again.wait() == 0, again.output
+        assert "warning" not in again.output
         (slow,) = [one for one in nights.report("n1")["graders"] if one["grader"] == "slow"]
         assert slow["measured"] == REQUESTS
         assert nights.simulator.books()["accepted"] <= REQUESTS + IN_FLIGHT

@@ -89,6 +89,18 @@ def test_few_nights_are_no_baseline(nights: int, verdict: str, is_provisional: b
         assert report.reason == "correct: 2 of 3 nights that a verdict needs"
 
 
+def test_nights_without_an_item_of_tonight_are_no_baseline() -> None:
+    """Where all items were replaced, one night with the new ones is no three; a part of them is enough."""
+    other = [past(day, {f"old {item}": found for item, found in GOOD.items()}) for day in range(1, 8)]
+    report = night_report(facts(measurement(GOOD), [*other, past(8, GOOD)]))
+
+    assert report.verdict == "no_baseline"
+    assert report.reason == "correct: 1 of 3 nights that a verdict needs"
+    some = [past(day, dict(list(GOOD.items())[:50])) for day in range(9, 12)]
+    report = night_report(facts(measurement(GOOD), [*some, *other]))
+    assert (report.verdict, report.baseline) == ("passed", [night.name for night in some])
+
+
 def test_nights_that_are_not_accepted_are_outside_the_baseline() -> None:
     regressed = [past(day, BAD, is_accepted=False) for day in range(8, 20)]
 

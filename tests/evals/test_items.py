@@ -379,6 +379,19 @@ def test_a_file_that_is_of_no_use_is_refused(
     assert words in error_of(content, name, **source)
 
 
+def test_all_columns_that_are_missing_are_named(tmp_path: Path) -> None:
+    """Each with its own cure, so that one correction is enough."""
+    (tmp_path / "items.csv").write_text("question,target\n1 + 1?,2\n")
+    fields = FieldMap(input="question", target="targets", cluster="xyz", metadata=("topic",))
+    with pytest.raises(UserError, match="lacks 3 columns that the suite names") as refused:
+        read_items(SuiteItems(file="items.csv", fields=fields), tmp_path)
+    assert refused.value.where == (
+        '"targets": did you mean "target"?',
+        '"topic": there are: question, target',
+        '"xyz": there are: question, target',
+    )
+
+
 def test_items_are_read_in_the_folder_of_the_suite_only(tmp_path: Path) -> None:
     """A suite of another person must not send private files; a missing file is named."""
     (tmp_path / "private.jsonl").write_bytes(lines(GOOD))

@@ -28,6 +28,7 @@ from scipy import stats
 
 from runner.rules.evaluation.make_report import night_report
 from runner.rules.evaluation.night_facts import AnswerCounts, Column, Content, ItemChanges
+from runner.rules.evaluation.night_report import NightCost
 from runner.rules.evaluation.suite import GateSpec
 from runner.rules.evaluation.verdict import Verdict
 from runner.rules.json_object import encoded
@@ -273,7 +274,7 @@ def test_answers_and_costs_are_those_of_both_measurements() -> None:
             was_empty=0,
         )
     )
-    assert (report.cost.ticks, report.cost.requests) == (31_200_000_000, 100)
+    assert report.cost == NightCost(ticks=31_200_000_000, uncertain_ticks=0, requests=100)
 
 
 ONE_SCORE = st.sampled_from([0, 1, None, 0.5, 0.3, 1.0])

@@ -146,6 +146,19 @@ def test_no_file_is_left_where_one_cannot_be_written(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [tmp_path / "out.md"]
 
 
+def test_what_stands_in_a_files_place_is_to_be_moved(tmp_path: Path) -> None:
+    """-o names no single file of the four, so no cure names a file in the folder, or where the link leads."""
+    targets = report_paths(SUITE, NIGHT, tmp_path / "out")
+    targets.markdown.mkdir()
+    with pytest.raises(UserError, match=r"out\.md is a folder") as of_folder:
+        check_report_places(targets, "abc", force=True)
+    targets.report.symlink_to("/etc/passwd")
+    with pytest.raises(UserError, match=r"out\.eval\.json is a symbolic link") as of_link:
+        check_report_places(targets, "abc", force=True)
+    cure = "move it away, or choose another name with -o"
+    assert (of_folder.value.fix, of_link.value.fix) == (cure, cure)
+
+
 def test_hostile_text_is_unchanged_in_json_alone(tmp_path: Path) -> None:
     """As far as it is text: half a character is an escape there as well."""
     text = 'a\x1b[2J<b>"\u202e'

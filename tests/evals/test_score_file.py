@@ -36,6 +36,7 @@ def test_without_epochs_each_line_is_an_answer(tmp_path: Path) -> None:
     ("text", "what", "where"),
     [
         ("id,points\na,1\n", 'no column "score"', ""),
+        ("key,points\na,1\n", 'no column "id" and no column "score"', ""),
         ("id,score\na,1\nb,C\n", '"C" as a score', "row 2"),
         ("id,score\na,1.5\n", '"1.5" as a score', "row 1"),
         ("id,score\na,nan\n", '"nan" as a score', "row 1"),

@@ -2,35 +2,23 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from live_runner import NO_LIMITS, LiveRunner, Simulator, wait_until, write_jobs
+from shifted_clock import by_the_clock_in, set_clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from hosts import Fleet
 
-SHIM = Path(__file__).parents[1] / "clock_shim"
 JOBS = 500
 RUN = ("run", "jobs.jsonl", "-o", "out.jsonl", "--rpm", "1500", "--tpm", "none")
 PACE = ("--median-s", "1.5", "--submit-ms", "60")
 HOUR_S = 3600
 JUMPS_S = {"+2h": 2 * HOUR_S, "-2h": -2 * HOUR_S, "+1 year": 366 * 24 * HOUR_S}
-
-
-def by_the_clock_in(file: Path) -> dict[str, str]:
-    """Return environment variables that shift the wall clock by what a file contains, and no other clock."""
-    return {"PYTHONPATH": str(SHIM), "TEST_CLOCK_FILE": str(file)}
-
-
-def set_clock(file: Path, ahead_s: float) -> None:
-    """Shift the wall clock, for all processes at the same moment."""
-    draft = file.with_name("draft")
-    draft.write_text(str(ahead_s))
-    draft.replace(file)
 
 
 @pytest.mark.parametrize(

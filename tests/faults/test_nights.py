@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import ledger
 from live_runner import NO_LIMITS, LiveRunner, Simulator, wait_until, write_jobs
-from test_clocks import by_the_clock_in, set_clock
+from shifted_clock import by_the_clock_in, set_clock
 from test_kills import IN_FLIGHT
 
 if TYPE_CHECKING:

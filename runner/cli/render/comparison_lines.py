@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from runner.rules.statistics.comparison import Difference, Paired
 
 _ITEMS_SHOWN: Final = 5
+_NIGHTS_SHOWN: Final = 5
 _NAME_LENGTH: Final = 30
 _P_SHOWN: Final = 0.001
 
@@ -48,6 +49,14 @@ def comparison_lines(
     for item, pair in worst:
         if pair.delta < 0:
             yield f"  worse     {one_line(item, _NAME_LENGTH)}: {_mean(pair)}, was {_base_mean(pair)}"
+
+
+def left_out_lines(names: Sequence[str]) -> Iterator[str]:
+    """Yield the lines that name the nights that were not counted."""
+    for name in names[:_NIGHTS_SHOWN]:
+        yield f"  left out  {one_line(name, _NAME_LENGTH)}: no item with scores in common"
+    if len(names) > _NIGHTS_SHOWN:
+        yield f"            and {len(names) - _NIGHTS_SHOWN:,} more"
 
 
 def _unmeasured(name: str, side: Coverage) -> Iterator[str]:

@@ -55,7 +55,8 @@ class Comparison(JsonObject, frozen=True, kw_only=True):
     verdict: Annotated[Verdict | None, about("of the gate; null: one file was compared with one")]
     exit_code: Annotated[int, about("of the command")]
     nights: Annotated[int, about("that the first side was compared with")]
-    change: Annotated[ComparedChange | None, about("null: no baseline, or no item in both")]
+    left_out: Annotated[list[str], about("nights without an item in common, which are not counted")]
+    change: Annotated[ComparedChange | None, about("null: no baseline")]
     sides: Annotated[list[ComparedSide], about("the first and the second")]
     only_first: Annotated[int, about("items of the first side alone")]
     only_second: Annotated[int, about("items of the second side alone")]
@@ -68,14 +69,19 @@ def comparison_object(
     sides: Sequence[tuple[str, Coverage]],
     outcome: GateOutcome | None,
     nights: int,
+    left_out: Sequence[str] = (),
 ) -> Comparison:
-    """Return a comparison as an object; `outcome` is None where one file was compared with one."""
+    """Return a comparison as an object; `outcome` is None where one file was compared with one.
+
+    `left_out` are the names of nights that are not counted.
+    """
     verdict = None if outcome is None else outcome.verdict
     worst_first = sorted(pairing.pairs.items(), key=lambda pair: pair[1].delta)
     return Comparison(
         verdict=verdict,
         exit_code=ExitCode.OK if verdict is None else EXIT_CODES[verdict],
         nights=nights,
+        left_out=list(left_out),
         change=None if found is None else _change(found),
         sides=[
             ComparedSide(

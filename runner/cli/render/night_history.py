@@ -39,7 +39,9 @@ class NightEntry(JsonObject, frozen=True, kw_only=True):
     score: Annotated[float | None, about("mean by the primary grader, of the first variant, 0 to 1")]
     measured: Annotated[int | None, about("answers with a grade by it")]
     answers: Annotated[int | None, about("asked for")]
-    spent_ticks: Annotated[int | None, about(MONEY)]
+    spent_ticks: Annotated[
+        int | None, about(f"{MONEY}; null beside a verdict: a run of the night was removed")
+    ]
     is_valid: Annotated[bool, about("enough of it was measured")]
     is_accepted: Annotated[bool, about("later nights may be compared with it")]
     pinned_as: str | None
@@ -82,9 +84,15 @@ def _cells(night: HistoryNight) -> tuple[str, ...]:
         state_words(night.verdict),
         "-" if night.mean is None else percent(night.mean),
         percent(night.measured / night.answers) if night.measured and night.answers else "-",
-        "-" if night.ticks is None else text.dollars(night.ticks),
+        _cost(night),
         _baseline(night),
     )
+
+
+def _cost(night: HistoryNight) -> str:
+    if night.ticks is not None:
+        return text.dollars(night.ticks)
+    return "-" if night.verdict is None else "unknown"
 
 
 def _baseline(night: HistoryNight) -> str:
@@ -95,7 +103,9 @@ def _baseline(night: HistoryNight) -> str:
 
 def _services(night: HistoryNight) -> str:
     by_answers = sorted(night.services, key=lambda service: -service[2])
-    return ", ".join(" ".join(filter(None, service[:2])) or "unnamed" for service in by_answers)
+    names = ", ".join(" ".join(filter(None, service[:2])) or "unnamed" for service in by_answers)
+    is_removed = night.verdict is not None and night.ticks is None
+    return names or "(run removed)" * is_removed
 
 
 def _entry(night: HistoryNight) -> NightEntry:

@@ -6,14 +6,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from runner.cli.printing import print_escaped, print_json, print_note
-from runner.cli.render.comparison_lines import comparison_lines, verdict_line
+from runner.cli.render.comparison_lines import comparison_lines, left_out_lines, verdict_line
 from runner.cli.render.comparison_object import comparison_object
 from runner.cli.render.night_items_object import night_items_object
 from runner.cli.render.night_lines import night_items_lines
 from runner.cli.session.context import existing_database
 from runner.cli.session.print_night import print_lines, print_night
 from runner.db.evaluation import nights
-from runner.evals.compared_side import comparable, read_side
+from runner.evals.compared_side import comparable, read_side, with_common_items
 from runner.evals.night import night_end
 from runner.evals.night.item_lines import changed_items
 from runner.rules.errors import UsageError
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from runner.evals.compared_side import ComparedScores
+    from runner.rules.evaluation.scored_night import NightResult
+    from runner.rules.evaluation.scores import Scores
     from runner.settings import Settings
 
 
@@ -46,37 +48,49 @@ class Comparer:
         """Print two sides beside each other."""
         ours = self._side(first)
         base = comparable(ours, self._side(second))
+        with_common_items(ours, [base])
         pairing = paired(ours.all, base.scores)
         sides = ((ours.name, coverage(ours.all)), (base.name, coverage(base.scores)))
-        found = difference(list(pairing.pairs.values())) if pairing.pairs else None
+        found = difference(list(pairing.pairs.values()))
         if self._as_json:
             print_json(comparison_object(found, pairing, sides, None, 1))
-        elif found is None:
-            print_escaped(f"{ours.name} and {base.name} have no item with scores in common")
-        else:
-            print_escaped(f"{ours.name} against {base.name}")
-            for line in comparison_lines(found, pairing, sides):
-                print_escaped(line)
+            return
+        print_escaped(f"{ours.name} against {base.name}")
+        for line in comparison_lines(found, pairing, sides):
+            print_escaped(line)
 
     def with_many(self, first: Path, again: Path | None, others: Sequence[Path], *, alpha: float) -> int:
         """Print whether a side is worse than those before it; return the exit code."""
         tonight = self._side(first)
-        repeated = tonight.again if again is None else comparable(tonight, self._side(again)).scores
-        before = [comparable(tonight, self._side(path)).scores for path in others]
-        outcome, pairing, pool, pool_nights = night_result(tonight.scores, repeated, before, alpha=alpha)
+        repeated = tonight.again if again is None else self._repeated(tonight, again)
+        kept, left_out = with_common_items(
+            tonight, [comparable(tonight, self._side(path)) for path in others]
+        )
+        before = [side.scores for side in kept]
+        result = night_result(tonight.scores, repeated, before, alpha=alpha)
+        verdict = result.outcome.verdict
+        self._print_result(tonight, result, first.name, left_out)
+        if verdict is Verdict.MEASURE_AGAIN:
+            print_note(f"measure all items of {first.name} once more, and add the result with --again FILE")
+        if verdict is Verdict.NO_BASELINE and not self._as_json:
+            print_note(f"a verdict needs {POOL_LEAST} nights with the same items")
+        return EXIT_CODES[verdict]
+
+    def _print_result(
+        self, tonight: ComparedScores, result: NightResult, name: str, left_out: Sequence[str]
+    ) -> None:
+        """Print a night beside its pool; `left_out` are the names of nights that are not in it."""
+        outcome, pairing, pool, pool_nights = result
         sides = ((tonight.name, coverage(tonight.scores)), ("the nights", coverage(pool)))
         if self._as_json:
-            print_json(comparison_object(outcome.difference, pairing, sides, outcome, pool_nights))
-        else:
-            print_escaped(verdict_line(first.name, pool_nights, outcome))
-            if outcome.difference is not None:
-                for line in comparison_lines(outcome.difference, pairing, sides):
-                    print_escaped(line)
-        if outcome.verdict is Verdict.MEASURE_AGAIN:
-            print_note(f"measure all items of {first.name} once more, and add the result with --again FILE")
-        if outcome.verdict is Verdict.NO_BASELINE and not self._as_json:
-            print_note(f"a verdict needs {POOL_LEAST} nights with the same items")
-        return EXIT_CODES[outcome.verdict]
+            print_json(comparison_object(outcome.difference, pairing, sides, outcome, pool_nights, left_out))
+            return
+        print_escaped(verdict_line(name, pool_nights, outcome))
+        if outcome.difference is not None:
+            for line in comparison_lines(outcome.difference, pairing, sides):
+                print_escaped(line)
+        for line in left_out_lines(left_out):
+            print_escaped(line)
 
     def night(self, name: str, *, items: bool) -> int:
         """Print the report of a night against its pool, or with `items` all items that changed.
@@ -103,6 +117,12 @@ class Comparer:
         else:
             print_lines(night_items_lines(report, changed))
         return ExitCode.OK
+
+    def _repeated(self, tonight: ComparedScores, again: Path) -> Scores:
+        """Return a second measurement of a side, which has items in common with it."""
+        repeated = comparable(tonight, self._side(again))
+        with_common_items(tonight, [repeated])
+        return repeated.scores
 
     def _side(self, path: Path) -> ComparedScores:
         return read_side(path, self._connection)

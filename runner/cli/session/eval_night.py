@@ -15,6 +15,7 @@ from runner.evals.grading.suite_graders import refuse_untrusted
 from runner.evals.night import tonight
 from runner.evals.night.begin_night import begin_night
 from runner.evals.night.night_options import NightOptions
+from runner.evals.night.other_folder import other_folder
 from runner.evals.suite.read_suite import read_suite
 from runner.rules.counted import count
 from runner.rules.estimate import Tally
@@ -24,6 +25,8 @@ from runner.rules.row_faults import row_fault_sentences
 from runner.tables.table import TableError
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from runner.cli.session.engine_lease import EngineLease
     from runner.db.evaluation.nights import NightRow
     from runner.evals.suite.read_suite import ReadSuite
@@ -57,6 +60,7 @@ def _begin_tonight(calls: NightCalls, file: Path) -> tuple[NightRow, bool] | int
     now_ms = database.now_ms()
     with database.read() as connection:
         chosen = tonight.choose(connection, read.suite, flags.occasion, now_ms, new=flags.new)
+        _warn_of_other_folder(connection, read)
     if chosen.carried_on is not None and not flags.quiet:
         print_note(f"{chosen.carried_on} is not finished: it is carried on")
     for earlier in chosen.unfinished:
@@ -77,6 +81,18 @@ def _begin_tonight(calls: NightCalls, file: Path) -> tuple[NightRow, bool] | int
     if is_new and not flags.new and night.name != usual:
         print_note(f"{usual} names another run: this is {night.name}")
     return night, is_new
+
+
+def _warn_of_other_folder(connection: Connection, read: ReadSuite) -> None:
+    """Print a warning where the suite has its first night in this folder, and has others elsewhere."""
+    folder = read.suite_folder.absolute()
+    other = other_folder(connection, read.suite.name, folder)
+    if other is not None:
+        print_note(
+            f"warning: the nights of {read.suite.name} so far are of a suite in {other};"
+            f" this one is in {folder}\n"
+            "  they are compared with each other; if it is another suite, give it a name of its own"
+        )
 
 
 def _options(read: ReadSuite, flags: EvalFlags) -> NightOptions:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from runner.cli.session.engine_lease import EngineLease
     from runner.db.evaluation.nights import NightRow
     from runner.db.session import Database
+    from runner.evals.night.night_end import EndedNight
     from runner.intake.load import LoadResult
     from runner.rules.evaluation.night_report import NightReport
     from runner.settings import Settings
@@ -99,7 +100,8 @@ class NightCalls:
     def finish(self, night: NightRow) -> int:
         """Finish a night that an earlier call left; where a person is needed, leave it with a note.
 
-        What is wrong with it does not keep the command from measuring tonight.
+        What is wrong with it does not keep the command from measuring tonight, unless the exit code that is
+        returned is one of STOPS.
         """
         if self._is_paused_by_user(night):
             self._note(f"{night.name} stays paused; to continue: runner resume {shell_word(night.name)}")
@@ -109,7 +111,8 @@ class NightCalls:
             self.refuse_foreign_files(night)
             code = self._follow(night)
             if code is None:
-                return self._report(night)
+                self._report(night)
+                return ExitCode.OK
         except (Unreachable, EngineBug):
             raise
         except UserError as error:
@@ -225,18 +228,34 @@ class NightCalls:
         return snapshot.stored.exit_code
 
     def _report(self, night: NightRow) -> int:
-        """Write the files of a night that has ended, print its report, call its command; return its code."""
+        """Write the files of a night that has ended, print its report, call its command; return its code.
+
+        Where the files cannot be written, as on a full disk, the report is printed all the same, with `quiet`
+        too, and after it the error, whose exit code is returned.
+        """
         ended = night_end.read_end(self.database, night.id)
+        error = self._write_files(ended)
         try:
-            night_end.write_files(self.database, ended, force=self.flags.force)
-            if self.flags.as_json or not self.flags.quiet:
+            if self.flags.as_json or error is not None or not self.flags.quiet:
                 print_night(ended.report, as_json=self.flags.as_json)
             self._add_to_workflow(ended.report)
-        finally:  # also where a file cannot be written, or stdout is full
-            problem = night_end.call_on_end(self.database, ended, to=sys.stderr)
+        finally:  # also where stdout is full
+            written = ended.files.report if error is None else None
+            problem = night_end.call_on_end(self.database, ended, output=written, to=sys.stderr)
             if problem:
                 print_note(f"warning: {problem}")
+        if error is not None:
+            print_note(error_block(error))
+            return error.exit_code
         return ended.report.exit_code
+
+    def _write_files(self, ended: EndedNight) -> UserError | None:
+        """Write the files of a night; return the error where they cannot be written."""
+        try:
+            night_end.write_files(self.database, ended, force=self.flags.force)
+        except UserError as error:
+            return error
+        return None
 
     def _add_to_workflow(self, report: NightReport) -> None:
         """Add the report to the summary of a workflow's step, and annotations of it to the log."""

@@ -9,6 +9,7 @@ import orjson
 from sqlalchemy import text
 
 from runner.db.evaluation.nights import NightState
+from runner.rules.evaluation.report_summary import UNKNOWN_TICKS
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -27,7 +28,8 @@ class HistoryNight:
     """A night of a history.
 
     `mean` is that of the primary grader for the first variant, `measured` of `answers` have a grade of it.
-    `services` are (model, fingerprint, answers). All of these are None or empty while it has no verdict.
+    `services` are (model, fingerprint, answers). All of these are None or empty while it has no verdict; with
+    one, `ticks` is None where a run of the night was removed.
     """
 
     name: str
@@ -62,7 +64,7 @@ def read(connection: Connection, suite: str) -> list[HistoryNight]:
             mean=row.mean,
             measured=row.measured,
             answers=row.answers,
-            ticks=row.ticks,
+            ticks=None if row.ticks == UNKNOWN_TICKS else row.ticks,
             services=tuple((model, name, n) for model, name, n in orjson.loads(row.services or "[]")),
         )
         for row in connection.execute(_QUERY, {"suite": suite})

@@ -42,9 +42,8 @@ def read_epoch_scores(path: Path) -> dict[str, dict[str, Score]]:
     table = open_table(path, ReadOptions())
     missing = [name for name in _COLUMNS if name not in table.columns]
     if missing:
-        raise TableError(
-            f'{path} has no column "{missing[0]}"', fix=f"name its columns {' and '.join(_COLUMNS)}"
-        )
+        lacking = " and no ".join(f'column "{name}"' for name in missing)
+        raise TableError(f"{path} has no {lacking}", fix=f"name its columns {' and '.join(_COLUMNS)}")
     names = (*_COLUMNS, _EPOCH) if _EPOCH in table.columns else _COLUMNS
     places = [table.columns.index(name) for name in names]
     found: dict[str, dict[str, Score]] = {}

@@ -16,6 +16,7 @@ from runner.evals.items.openai_item import openai_item
 from runner.evals.items.table_item import table_item
 from runner.intake.recipe_file import ReadFile, RecipeFiles
 from runner.intake.template_source import column_suggestion
+from runner.rules.counted import count
 from runner.rules.evaluation.item import Item
 from runner.rules.evaluation.night_content import items_sha256
 from runner.rules.evaluation.suite_items import FieldMap, ItemForm
@@ -201,12 +202,17 @@ class _NamedFields:
             self._seen.update(row)
 
     def check(self) -> None:
-        """Raise TableError where a field is in no row."""
-        for name in sorted(self._missing):
-            seen = [*self._seen, *(name for name in ("metadata.…",) if "metadata" in self._seen)]
+        """Raise TableError with all fields that are in no row."""
+        seen = [*self._seen, *(name for name in ("metadata.…",) if "metadata" in self._seen)]
+        cures = {name: column_suggestion(name, seen) for name in sorted(self._missing)}
+        if len(cures) == 1:
+            ((name, cure),) = cures.items()
+            raise TableError(f'{self._path} has no column "{name:.60}", which the suite names', fix=cure)
+        if cures:
             raise TableError(
-                f'{self._path} has no column "{name:.60}", which the suite names',
-                fix=column_suggestion(name, seen),
+                f"{self._path} lacks {count(len(cures), 'column')} that the suite names",
+                where=tuple(f'"{name:.60}": {cure}' for name, cure in cures.items()),
+                fix="correct their names under [items]",
             )
 
 

@@ -61,6 +61,8 @@ def report_of(
     known = facts.read_facts(connection, night.row, night.suite)
     why_not = cannot_remeasure or _why_not_again(connection, night)
     report = night_report(replace(known, cannot_remeasure=why_not))
+    if _has_removed_run(connection, night):
+        report = msgspec.structs.replace(report, cost=None)
     cut_short = _cut_short(connection, night)
     if cut_short is not None:
         report = msgspec.structs.replace(
@@ -136,6 +138,12 @@ _CANCELLED: Final = _CutShort(ExitCode.CANCELLED, "its run was cancelled before 
 _REMOVED: Final = _CutShort(
     ExitCode.NO_VERDICT, "its run was removed before its answers were graded, and with it what it had cost"
 )
+
+
+def _has_removed_run(connection: Connection, night: StoredNight) -> bool:
+    """Return whether a run of a night is gone, and with it the counters that say what it cost."""
+    runs_of_night = [one.run_id for one in measurements(connection, night.row.id)]
+    return any(runs.find_whole(connection, run_id) is None for run_id in runs_of_night)
 
 
 def _cut_short(connection: Connection, night: StoredNight) -> _CutShort | None:

@@ -79,7 +79,8 @@ class DetachedNights:
 
     def _call_on_end(self, night: NightRow) -> None:
         ended = night_end.read_end(self._database, night.id)
-        problem = night_end.call_on_end(self._database, ended, to=sys.__stderr__ or subprocess.DEVNULL)
+        to = sys.__stderr__ or subprocess.DEVNULL
+        problem = night_end.call_on_end(self._database, ended, output=None, to=to)
         if problem:
             log.warning("on_end.failed cause=%s", problem)
 

@@ -75,12 +75,17 @@ def night_tag(row: NightRow) -> str:
     return hashlib.sha256(f"{row.name}:{row.id}:{row.created_at_ms}".encode()).hexdigest()[:12]
 
 
-def call_on_end(database: Database, ended: EndedNight, *, to: IO[Any] | int) -> str | None:
-    """Call the night's --on-end command, unless that was for this verdict last; return what went wrong."""
+def call_on_end(
+    database: Database, ended: EndedNight, *, output: Path | None, to: IO[Any] | int
+) -> str | None:
+    """Call the night's --on-end command, unless that was for this verdict last; return what went wrong.
+
+    `output` is the .eval.json; None where it was not written.
+    """
     command = read_options(ended.row.options).on_end
     if command is None:
         return None
     with database.write() as connection:
         if not claim_on_end(connection, ended.row.id, ended.report.verdict, database.now_ms()):
             return None
-    return night_on_end.call(command, ended.report, output=ended.files.report, to=to)
+    return night_on_end.call(command, ended.report, output=output, to=to)

@@ -71,7 +71,7 @@ def report_paths(suite: str, night: str, output: Path | None = None) -> ReportPa
 def check_report_places(targets: ReportPaths, night_tag: str, *, force: bool = False) -> None:
     """Raise what `write_report_files` would before it writes, so that no answer is paid in vain."""
     for target in targets:
-        check_place(target)
+        check_place(target, is_named=False)
     if force:
         return
     there = [target for target in targets if _has_content(target)]

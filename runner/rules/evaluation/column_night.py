@@ -145,12 +145,16 @@ def filled(scores: Scores, unscored: int | None) -> Scores:
 
 
 def _baseline(past: Sequence[PastNight], column: Column, baseline: str) -> Baseline:
-    """Return the nights of `rolling:N` or `pinned:NAME` that have scores of a column."""
+    """Return the nights of `rolling:N` or `pinned:NAME` that have scores of a column.
+
+    Those of `rolling:N` have them of an item of tonight.
+    """
     known = [night for night in past if column in night.scores]
     nights, pinned = parse_baseline(baseline)
     if pinned is not None:
         return Baseline([night for night in known if night.pinned_as == pinned][-1:], 1)
-    return Baseline(pool_of(known, nights), min(POOL_LEAST, nights))
+    common = [night for night in known if any(night.scores[column].answers)]
+    return Baseline(pool_of(common, nights), min(POOL_LEAST, nights))
 
 
 def _past_scores(night: PastNight, column: Column) -> PastScores:

@@ -156,7 +156,7 @@ class NightReport(JsonObject, frozen=True, kw_only=True):
     items: ItemsReport
     services: list[ServiceReport]
     changes: Annotated[list[ChangeReport], about("what may be the cause; empty: nothing is known to differ")]
-    cost: NightCost
+    cost: Annotated[NightCost | None, about("null: unknown, as a run of the night was removed")]
     mark: Annotated[str | UnsetType, about("in a file: of the night; files of others are not replaced")] = (
         UNSET
     )

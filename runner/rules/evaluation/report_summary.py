@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 from msgspec import Struct
+
+UNKNOWN_TICKS: Final = -1  # in the database, whose column has no NULL
 
 
 class _Grader(Struct):
@@ -26,13 +30,14 @@ class _Service(Struct):
 class _Report(Struct):
     graders: list[_Grader] = []
     services: list[_Service] = []
-    cost: _Cost = _Cost()
+    cost: _Cost | None = _Cost()
 
 
 class NightSummary(Struct, frozen=True, kw_only=True):
     """`mean` is that of the primary grader for the first variant; `measured` of its `answers` have a grade.
 
-    `services` are (model, fingerprint, answers).
+    `ticks` are UNKNOWN_TICKS where a run of the night was removed. `services` are (model, fingerprint,
+    answers).
     """
 
     mean: float | None
@@ -50,7 +55,7 @@ def summarize(report: bytes) -> NightSummary:
         mean=primary.mean if primary else None,
         measured=primary.measured if primary else 0,
         answers=primary.answers if primary else 0,
-        ticks=found.cost.ticks,
+        ticks=UNKNOWN_TICKS if found.cost is None else found.cost.ticks,
         services=[(one.model, one.fingerprint, one.answers) for one in found.services],
     )
 

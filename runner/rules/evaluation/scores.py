@@ -69,6 +69,11 @@ def paired(first: Scores, second: Scores) -> Pairing:
     )
 
 
+def have_common_items(first: Scores, second: Scores) -> bool:
+    """Return whether there is an item that both sides have a score of."""
+    return any(_known(found) and _known(second.get(item, ())) for item, found in first.items())
+
+
 def pooled(nights: Iterable[Scores]) -> Scores:
     """Return the scores of several nights together."""
     pool: dict[str, list[Score]] = {}

@@ -156,6 +156,8 @@ def items_words(report: NightReport) -> str:
 def cost_words(report: NightReport) -> str:
     """Return what the night cost: `$3.12 for 1,500 requests`."""
     cost = report.cost
+    if cost is None:
+        return "unknown: a run of the night was removed"
     words = f"{dollars(cost.ticks)} for {count(cost.requests, 'request')}"
     return words + (f"; up to {dollars(cost.uncertain_ticks)} more is uncertain" * (cost.uncertain_ticks > 0))
 
