@@ -10,7 +10,7 @@ import jsonschema
 import orjson
 import pytest
 from cli_calls import run_command
-from night_driver import REPORT, NightDriver
+from night_driver import REPORT, NightDriver, suite_of
 from night_reports import outage, regressed, report
 from run_driver import new_run
 from sqlalchemy import text
@@ -82,6 +82,17 @@ def test_the_history_has_a_line_a_night(home: Path) -> None:
     assert len(printed(home, "history", "answers", "--last", "2").splitlines()) == 3
 
 
+def test_the_history_says_of_which_variant_its_scores_are(home: Path) -> None:
+    """Else a night that regressed by another variant would show a good score."""
+    database = Database(f"sqlite:///{home / 'home' / 'runner.db'}")
+    NightDriver(database, suite_of("correct", variants=("short", "long"))).begin("2026-12-07")
+    database.close()
+
+    last = printed(home, "history", "answers").splitlines()[-1]
+
+    assert last == "score and measured are those of the variant short, the first of 2"
+
+
 def test_the_history_is_there_for_programs(home: Path) -> None:
     """With numbers as they are."""
     found = json_of(home, "history", "answers")["nights"]
@@ -126,7 +137,7 @@ def test_a_regressed_night_counts_once_it_is_accepted(home: Path) -> None:
     assert "is accepted" in accepted
     assert "runner baseline answers pin answers@2026-12-04 --as NAME" in accepted
     assert 'baseline = "pinned:NAME"' in accepted
-    assert all(len(line) <= 100 for line in accepted.splitlines())
+    assert all(len(line) <= WIDTH for line in accepted.splitlines())
     assert "pin" not in printed(home, "baseline", "answers", "accept", "2026-12-01")
     assert "is already accepted" in printed(home, "baseline", "answers", "accept", "2026-12-04")
 

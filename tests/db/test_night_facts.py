@@ -262,6 +262,27 @@ def test_answers_are_counted_by_what_they_are(database: Database) -> None:
     assert services == [("grok-4.3", "fp_1", 3), (None, None, 1)]
 
 
+def test_lost_answers_are_those_of_their_variant(database: Database) -> None:
+    """One without a code counts as lost; a variant that lost none has none."""
+    driver = NightDriver(database, suite_of("correct", variants=("short", "long", "new"), epochs=2))
+    night = driver.begin()
+    driver.measure(night, {})
+    (row,) = driver.read(measurements.measurements, night.id)
+    (first, _), (second, _) = driver.read(items_of, night.id)
+    rows = [
+        grades.AnswerRow(0, first, 1, "lost", code="http_500"),
+        grades.AnswerRow(0, second, 1, "lost", code="http_500"),
+        grades.AnswerRow(0, second, 2, "lost"),
+        grades.AnswerRow(1, first, 1, "lost", code="expired"),
+        answer(2, first, 1),
+    ]
+    driver.write(grades.put_answers, row.id, rows)
+
+    lost = facts_of(driver, night).first.lost
+
+    assert lost == {"short": {"http_500": 2, "lost": 1}, "long": {"expired": 1}}
+
+
 def test_a_night_costs_what_its_runs_do(database: Database) -> None:
     """Both of them, with what may come on top."""
     driver = NightDriver(database)

@@ -67,7 +67,11 @@ def measurement(of: Scores | Mapping[Column, Scores], run: int = 1, **changes: A
     found = columns(of)
     answers = sum(len(each) for each in next(iter(found.values())).values())
     usual = Measurement(
-        scores=found, answers=AnswerCounts(expected=answers, answered=answers), services=[OLD], run=run
+        scores=found,
+        answers=AnswerCounts(expected=answers, answered=answers),
+        lost={},
+        services=[OLD],
+        run=run,
     )
     return replace(usual, **changes)
 

@@ -9,7 +9,7 @@ import pytest
 from made_nights import MEASURED, NO_DROP, columns, facts, measurement, past, scores, suite
 
 from runner.rules.evaluation.make_report import night_report
-from runner.rules.evaluation.night_facts import AnswerCounts, Column, NightFacts
+from runner.rules.evaluation.night_facts import Column, NightFacts
 from runner.rules.evaluation.suite import GateSpec, GraderSpec
 from runner.rules.evaluation.verdicts import is_accepted_by_itself, is_valid
 
@@ -182,10 +182,8 @@ def test_rolling_takes_the_newest_nights() -> None:
 @pytest.mark.parametrize(("unscored", "verdict"), [(2, "passed"), (3, "no_verdict")])
 def test_a_night_of_which_too_little_is_measured_has_no_verdict(unscored: int, verdict: str) -> None:
     """98 % of the answers need a score; the reason names what was lost. Such a night is not valid."""
-    counts = AnswerCounts(
-        expected=100, answered=100 - unscored, lost={"HTTP_500": unscored - 1, "new-code": 1}
-    )
-    first = measurement(scores(95, 5 - unscored, unscored), answers=counts)
+    lost = {"HTTP_500": unscored - 1, "new-code": 1}
+    first = measurement(scores(95, 5 - unscored, unscored), lost={"": lost})
 
     report = night_report(facts(first, WEEK))
 
@@ -208,7 +206,7 @@ def test_an_outage_has_no_verdict_and_changes_none(code: str) -> None:
 
     The night is not valid, so it is not among the facts of the next one, which has the same verdict.
     """
-    lost = measurement(scores(40, 40, 20), answers=AnswerCounts(expected=100, answered=80, lost={code: 20}))
+    lost = measurement(scores(40, 40, 20), lost={"": {code: 20}})
     outage = night_report(facts(lost, WEEK))
     after = night_report(facts(measurement(GOOD), [*WEEK, *[past(8, scores(40, 40, 20))] * is_valid(outage)]))
 
@@ -319,6 +317,14 @@ def test_each_variant_has_its_own_baseline_and_verdict() -> None:
     )
     assert report.verdict == "regressed"
     assert report.reason.startswith("a, correct: -25.0 points")
+
+
+def test_what_a_variant_lost_is_its_own() -> None:
+    """In both measurements together; what the others lost is theirs."""
+    lost = measurement(by_variant({"a": scores(90, 5, 5), "b": GOOD}), lost={"a": {"x": 5}, "b": {"y": 1}})
+    found = facts(lost, [], again=replace(lost, run=2), suite=suite(variants=("a", "b")))
+
+    assert gate(found, "measured", "a").text.endswith("98 % are needed; lost: x 10")
 
 
 def test_a_variant_that_was_not_measured_leaves_the_verdicts_of_others() -> None:

@@ -13,16 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from msgspec.structs import replace
-from night_reports import HOSTILE, REPORTS, change, gate, grader, hostile, many_items, report
+from night_reports import HOSTILE, REPORTS, brief, change, gate, grader, hostile, many_items, report
 from rich.cells import cell_len
 
 from runner.cli.render.night_items_object import night_items_object
 from runner.cli.render.night_lines import night_items_lines, night_lines
+from runner.cli.render.night_regraded import regraded_lines, regraded_night
 from runner.rules.evaluation.forms.inert_markdown import code_span, inert
 from runner.rules.evaluation.forms.items_csv import HEADINGS, ItemLine, items_csv
 from runner.rules.evaluation.forms.night_junit import night_junit
 from runner.rules.evaluation.forms.night_markdown import night_markdown
-from runner.rules.evaluation.forms.night_words import VERDICT_WORDS
+from runner.rules.evaluation.forms.night_words import VERDICT_WORDS, items_words
 from runner.rules.evaluation.forms.score_words import (
     chance_words,
     change_words,
@@ -246,7 +247,7 @@ def test_a_screen_needs_no_characters_beside_ascii(name: str) -> None:
 
 def test_that_there_is_no_baseline_is_said_once() -> None:
     """Not at each grader; but at one that alone has none."""
-    words = "no night to compare with yet"
+    words = "not compared yet"
     night = REPORTS["first night"]
     assert len(night.graders) > 1
     for form in ("\n".join(night_lines(night)), night_markdown(night)):
@@ -255,12 +256,34 @@ def test_that_there_is_no_baseline_is_said_once() -> None:
     assert "\n".join(night_lines(new)).count(words) == len(new.graders) - 1
 
 
+def test_a_night_that_is_graded_again_says_what_it_was() -> None:
+    """Score and verdict before, where they differ; why, where the verdict does; in 80 columns."""
+    passed = regraded_lines(regraded_night("passed", 0.85, REPORTS["passed"]))
+    outage = regraded_lines(regraded_night("passed", None, REPORTS["outage"]))
+
+    assert passed == ["support-answers@2026-11-28  85.0 %; passed"]
+    assert outage == [
+        "support-answers@2026-11-28  84.0 %, was no score; no verdict, was passed",
+        "  96 of 120 answers have a score (80.0 %), 98 % are needed; lost:",
+        "  service_unavailable 23, expired 1",
+    ]
+
+
+def test_items_of_several_variants_count_in_each() -> None:
+    """Else more items could be worse than there are. Where nothing was compared, none is worse or better."""
+    two = replace(REPORTS["passed"], graders=[grader(variant="a"), grader(variant="b"), brief(variant="a")])
+    uncompared = replace(two, graders=[grader(change=None)])
+
+    assert items_words(two) == "4 worse, 5 better, of 80 (40 x 2 variants)"
+    assert items_words(uncompared) == "40"
+
+
 @pytest.mark.parametrize(
     ("name", "lines"),
     [
         (
             "first night",
-            ["  correct   85.0 % (77.5 to 90.3), no night to compare with yet", "  items     40"],
+            ["  correct   85.0 % (77.5 to 90.3), not compared yet", "  items     40"],
         ),
         (
             "regressed",
@@ -388,7 +411,7 @@ def test_scores_are_percent_and_changes_points() -> None:
     assert score_words(grader(low=None)) == "85.0 %"
     small = change(change=-0.0001, low=-0.02, high=0.0, nights=1)
     assert change_words(small) == "+0.0 points (-2.0 to +0.0) against 1 night"
-    assert change_words(None) == "no night to compare with yet"
+    assert change_words(None) == "not compared yet"
     assert chance_words(None, gate()) == ""
 
 

@@ -124,6 +124,7 @@ def test_an_outage_has_no_verdict_until_its_answers_are_sent_again(tmp_path: Pat
         assert nights.eval("n2")["baseline"] == []
         again = nights.home.start("retry", "sums@n1", "--held", "--yes")
         assert again.wait() == 0, again.output
+        assert "to send them: runner eval SUITE.toml --occasion n1" in again.output
         assert nights.eval("n1")["answers"]["answered"] == REQUESTS
         assert nights.nights() == [("sums@n1", "no_baseline"), ("sums@n2", "no_baseline")]
 

@@ -115,8 +115,9 @@ def _change(connection: Connection, action: str, night: NightRow, name: str | No
     return "\n".join(
         (
             done,
-            f"the nights before it count as well until they have left the last {POOL_MOST}; to begin at the",
-            'new level at once, pin it, and let the gate of the suite have baseline = "pinned:NAME":',
+            f"the nights before it count as well until they have left the last {POOL_MOST}; to begin",
+            "at the new level at once, pin it, and let the gate of the suite have",
+            'baseline = "pinned:NAME":',
             f"  runner baseline {shell_word(night.suite)} pin {shell_word(night.name)} --as NAME",
         )
     )

@@ -11,7 +11,7 @@ from runner.cli import flags
 from runner.cli.path_types import InputPath
 from runner.cli.session.context import check_connections, read_settings
 from runner.cli.session.engine_lease import engine_lease
-from runner.cli.session.run_options import sending_options
+from runner.cli.session.run_options import night_sending_options
 from runner.embedded.gc_pause import gc_paused
 
 _HELP: Final = """\
@@ -41,7 +41,7 @@ Example, look first:
     default="today",
     help="Word for this night.  [default: today's date in the suite's time zone]",
 )
-@flags.new_flag
+@click.option("--new", is_flag=True, help="Begin another night of this occasion, even if there is one.")
 @click.option(
     "-o",
     "--output",
@@ -52,7 +52,7 @@ Example, look first:
 @click.option("--force", is_flag=True, help="Replace files that another night wrote.")
 @click.option("--trust-code", is_flag=True, help="Run the graders in Python that the suite names.")
 @click.option("--detach", is_flag=True, help="Return at once; work in the background, write no files.")
-@sending_options
+@night_sending_options
 def command(file: Path, **given: Any) -> int:
     """Answer all items of a suite, grade the answers, and compare them with those of the nights before."""
     settings = read_settings()

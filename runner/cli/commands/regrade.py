@@ -18,7 +18,7 @@ Grade the stored answers of the nights of SUITE again, by the graders and gates 
 decide these nights again. Nothing is sent, and it costs nothing. Earlier verdicts are kept.
 
 NIGHT is an occasion, or SUITE@OCCASION; without it all nights are graded. A night whose run was
-removed keeps its grades.
+removed keeps its grades. Report files stay as they were; `runner compare NIGHT` shows the new report.
 
 \b
 Example, after a grader was corrected:

@@ -21,9 +21,11 @@ from runner.cli.session.retry_choice import chosen_states, is_alone, of_status, 
 from runner.cli.session.retry_costs import retry_cost
 from runner.cli.session.run_state import read_snapshot
 from runner.db import chosen_jobs, counters, models_of_run, runs, user_moves
+from runner.db.evaluation import night_runs, nights
 from runner.db.run_snapshot import Part
 from runner.engine.cost_bounds import price_basis
 from runner.rules.errors import UsageError
+from runner.rules.shell_words import shell_word
 from runner.rules.states import JobState, RunState
 
 if TYPE_CHECKING:
@@ -57,7 +59,8 @@ _HELP: Final = """\
 Make jobs of RUN (an id or a name) pending again. Their history stays.
 
 Sending them again may cost again. A run that has ended becomes ready again: `runner start` or the same
-`runner run` sends the jobs. Jobs that succeeded are never sent again.
+`runner run` sends the jobs; `runner eval` those of a night, which gets a new verdict. Jobs that succeeded
+are never sent again.
 
 \b
 Example, look first, then send again; then another model:
@@ -131,7 +134,8 @@ def command(
         snapshot = read_snapshot(settings, database, plan.run.id, Part.OBJECT)
         if as_json:
             print_json(live_object(snapshot))
-        _print_notes(_lines(snapshot, moved, set_model), is_quiet=is_quiet)
+        to_send = _sending_command(database, plan.run.id)
+        _print_notes(_lines(snapshot, moved, set_model, to_send), is_quiet=is_quiet)
 
 
 class _RetryPlan(NamedTuple):
@@ -170,14 +174,24 @@ def _plan(
     return _RetryPlan(found, chosen, change.cost, [note, *change.lines(set_model, found.unit)])
 
 
-def _lines(snapshot: Snapshot, n: int, set_model: str | None) -> list[str]:
+def _sending_command(database: Database, run_id: int) -> str:
+    """Return the command that sends what is pending; that of a night decides it again as well."""
+    with database.read() as connection:
+        measured = night_runs.read(connection).get(run_id)
+        night = None if measured is None else nights.find_by_name(connection, measured.night)
+    if night is None:
+        return f"runner start {run_id}"
+    return f"runner eval SUITE.toml --occasion {shell_word(night.occasion)}"
+
+
+def _lines(snapshot: Snapshot, n: int, set_model: str | None, to_send: str) -> list[str]:
     """Return what is to be known after `n` jobs became pending."""
     run = snapshot.run
     if not n:
         return [f"no {run.unit} of run {run.id} is left to send again: another command was faster"]
     sent = f"{text.count(n, run.unit)} of run {run.id} will be sent again{_with(set_model)}"
     is_at_work = run.state in (RunState.RUNNING, RunState.WAITING)
-    return [sent] if is_at_work else [sent, f"to send them: runner start {run.id}"]
+    return [sent] if is_at_work else [sent, f"to send them: {to_send}"]
 
 
 def _print_notes(lines: Sequence[str], *, is_quiet: bool) -> None:

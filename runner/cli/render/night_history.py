@@ -67,7 +67,16 @@ def history_lines(nights: Sequence[HistoryNight]) -> list[str]:
     spare = layout.WIDTH - max(map(len, bare[1:]), default=0) - 2
     length = max(spare, _SERVICE_LENGTH_MIN)
     rows = [(*_cells(night), one_line(_services(night), length)) for night in nights]
-    return layout.table([_HEADINGS, *rows], right=_RIGHT)
+    return [*layout.table([_HEADINGS, *rows], right=_RIGHT), *_scored_variant(nights)]
+
+
+def _scored_variant(nights: Sequence[HistoryNight]) -> list[str]:
+    """Return of which variant the scores are, where the newest night has several."""
+    variants = nights[-1].variants if nights else ()
+    if len(variants) < 2:
+        return []
+    name = one_line(variants[0], _LENGTH)
+    return [f"score and measured are those of the variant {name}, the first of {len(variants):,}"]
 
 
 _RIGHT: Final = frozenset({2, 3, 4})

@@ -21,7 +21,9 @@ def need_suite(connection: Connection, name: str) -> str:
 
     known = nights.suite_names(connection)
     if name not in known:
-        fix = f"there are {', '.join(known)}" if known else "runner eval SUITE.toml measures the first night"
+        fix = (
+            f"name one of {', '.join(known)}" if known else "runner eval SUITE.toml measures the first night"
+        )
         raise UsageError(f"there are no nights of a suite {name}{_meant(name, known)}", fix=fix)
     return name
 

@@ -135,8 +135,8 @@ class NightCalls:
 
     def measure(self, night: NightRow, *, is_new: bool) -> int:
         """Measure a night, or carry it on; return the exit code."""
-        if night.state is nights.NightState.ENDED and not is_new and not self.flags.quiet:
-            print_note(f"{night.name} has ended; its files are written again")
+        if night.state is nights.NightState.ENDED and not is_new:
+            self._note(f"{night.name} has its verdict; its files are written again")
         with self.database.read() as connection:
             measured = measurements(connection, night.id)
         for one in measured:

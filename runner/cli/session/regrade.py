@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runner.cli.printing import print_escaped, print_json, print_note
-from runner.cli.render.night_regraded import RegradedNights, regraded_line, regraded_night
+from runner.cli.render.night_regraded import RegradedNights, regraded_lines, regraded_night
 from runner.db.evaluation import nights
 from runner.evals.grading.suite_graders import refuse_untrusted
 from runner.evals.night import decide_night
@@ -13,6 +13,7 @@ from runner.evals.regrade_nights import adopt_graders, regrade
 from runner.evals.suite.suite_file import KIND, read_suite_file
 from runner.intake.recipe_file import RecipeFiles
 from runner.rules.errors import UsageError
+from runner.rules.evaluation.report_summary import summarize
 from runner.rules.json_object import SCHEMA
 
 if TYPE_CHECKING:
@@ -44,10 +45,13 @@ def regrade_suite(
         if row.name in without:
             print_note(f"{row.name}: its run was removed; it keeps its grades")
             continue
+        with database.read() as connection:
+            before = summarize(nights.report(connection, row.id) or b"{}")
         report = decide_night.decide_again(database, row)
-        results.append(regraded_night(row.verdict or "", report))
+        results.append(regraded_night(row.verdict or "", before.mean, report))
         if not as_json and not quiet:
-            print_escaped(regraded_line(results[-1]))
+            for line in regraded_lines(results[-1]):
+                print_escaped(line)
     if as_json:
         print_json(RegradedNights(schema=SCHEMA, suite=suite.name, nights=results, without_answers=without))
 

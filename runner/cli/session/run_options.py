@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def sending_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the flags of how jobs are sent, followed and reported, without those about flaws and files."""
-    for option in reversed(_SENDING):
+def night_sending_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the flags of how the jobs of a night are sent, followed and reported."""
+    for option in reversed(_NIGHT):
         command = option(command)
     return command
 
@@ -73,14 +73,16 @@ _LIMITS = (
     ),
     click.option("--max-failures", type=flags.Count(1), metavar="N", help="Pause when N jobs have failed."),
 )
-_FOLLOWING = (
-    click.option("--timeout", type=flags.Duration(), help="Stop waiting after this time (90s, 2h); exit 7."),
-    flags.on_end_flag,
-    flags.yes_flag,
-    flags.json_flag,
-    flags.quiet_flag,
-    flags.verbose_flag,
+_TIMEOUT = click.option(
+    "--timeout", type=flags.Duration(), help="Stop waiting after this time (90s, 2h); exit 7."
 )
+_ON_END_OF_NIGHT = click.option(
+    "--on-end",
+    metavar="CMD",
+    help="Shell command to call when the night has its verdict; it gets the report on stdin, and RUN_VERDICT,"
+    " RUN_EXIT_CODE and others in its environment.",
+)
+_REPORTING = (flags.yes_flag, flags.json_flag, flags.quiet_flag, flags.verbose_flag)
 _FLAWS = click.option(
     "--fail-on",
     type=flags.Flaws(),
@@ -88,5 +90,5 @@ _FLAWS = click.option(
     help="Fail jobs whose answer is cut off (length), declined (refusal) or empty; checked when the"
     " answer arrives.",
 )
-_WORK = (*_LIMITS, _FLAWS, *_FOLLOWING)
-_SENDING = (*_LIMITS, *_FOLLOWING)
+_WORK = (*_LIMITS, _FLAWS, _TIMEOUT, flags.on_end_flag, *_REPORTING)
+_NIGHT = (*_LIMITS, _TIMEOUT, _ON_END_OF_NIGHT, *_REPORTING)

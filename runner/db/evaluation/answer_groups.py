@@ -10,7 +10,7 @@ from runner.db.evaluation.stored_scores import listed
 from runner.rules.evaluation.night_facts import AnswerCounts, Service
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from typing import Any
 
     from sqlalchemy import Connection, Row
@@ -24,11 +24,12 @@ def read_groups(connection: Connection, measurement_ids: Collection[int]) -> dic
     groups: defaultdict[int, Groups] = defaultdict(list)
     if measurement_ids:
         query = (
-            "SELECT g.*, s.model, s.fingerprint FROM (SELECT measurement_id, is_answered, service_id, flaw,"
-            " code, COUNT(*) AS n, SUM(redrawn) AS redrawn, MIN(received_at_ms) AS first_at_ms,"
+            "SELECT g.*, s.model, s.fingerprint FROM"
+            " (SELECT measurement_id, variant, is_answered, service_id, flaw, code, COUNT(*) AS n,"
+            " SUM(redrawn) AS redrawn, MIN(received_at_ms) AS first_at_ms,"
             f" MAX(received_at_ms) AS last_at_ms FROM eval_answers"
             f" WHERE measurement_id IN ({listed(measurement_ids)})"
-            " GROUP BY measurement_id, is_answered, service_id, flaw, code) g"
+            " GROUP BY measurement_id, variant, is_answered, service_id, flaw, code) g"
             " LEFT JOIN eval_services s ON s.id = g.service_id"
         )
         for row in connection.exec_driver_sql(query):
@@ -57,6 +58,15 @@ def answer_counts(groups: Iterable[Row[Any]], expected: int | None = None) -> An
         lost=dict(sorted(lost.items())),
         redrawn=kinds["redrawn"],
     )
+
+
+def lost_answers(groups: Iterable[Row[Any]], variants: Sequence[str]) -> dict[str, Mapping[str, int]]:
+    """Return the lost answers of each variant, by error code; the names of variants are in their order."""
+    found: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for row in groups:
+        if not row.is_answered:
+            found[variants[row.variant]][row.code or _UNNAMED_LOSS] += row.n
+    return dict(found)
 
 
 def services(groups: Iterable[Row[Any]]) -> list[Service]:

@@ -187,6 +187,7 @@ def _measurement(
     return Measurement(
         scores={column: _of_all_items(known.get(column, {}), items, suite.epochs) for column in columns},
         answers=answer_groups.answer_counts(groups, len(items) * suite.epochs * len(night.variants)),
+        lost=answer_groups.lost_answers(groups, night.variants),
         services=answer_groups.services(groups),
         run=row.run_id,
     )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _QUERY = text(
     "SELECT n.name, n.occasion, n.state, n.created_at_ms, n.verdict, n.exit_code, n.is_valid, n.is_accepted,"
-    " n.pinned_as, v.mean, v.measured, v.answers, v.ticks, v.services FROM eval_suites s"
+    " n.pinned_as, n.variants, v.mean, v.measured, v.answers, v.ticks, v.services FROM eval_suites s"
     " JOIN eval_nights n ON n.suite_id = s.id LEFT JOIN eval_verdicts v"
     " ON v.id = (SELECT MAX(w.id) FROM eval_verdicts w WHERE w.night_id = n.id)"
     " WHERE s.name = :suite ORDER BY n.id"
@@ -41,6 +41,7 @@ class HistoryNight:
     is_valid: bool
     is_accepted: bool
     pinned_as: str | None
+    variants: tuple[str, ...]
     mean: float | None
     measured: int | None
     answers: int | None
@@ -61,6 +62,7 @@ def read(connection: Connection, suite: str) -> list[HistoryNight]:
             is_valid=bool(row.is_valid),
             is_accepted=bool(row.is_accepted),
             pinned_as=row.pinned_as,
+            variants=tuple(orjson.loads(row.variants)),
             mean=row.mean,
             measured=row.measured,
             answers=row.answers,

@@ -1,4 +1,5 @@
--- later, unreadable: the fetch brought no answer. One that died before may have taken it along.
+-- later, unreadable: the fetch brought no answer; the job is polled again. interrupted_at_ms stays where none is
+-- given: a fetch that died before may have taken the answer with it.
 -- v(id BIGINT, gen INT, due_at_ms BIGINT, misses INT, unasked INT, interrupted_at_ms BIGINT)
 UPDATE jobs
 SET state = 'waiting',

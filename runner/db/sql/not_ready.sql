@@ -1,4 +1,4 @@
--- not_ready: 202. The answer is still there, even if a fetch died before.
+-- not_ready: 202, so the answer is still to come, and no fetch that died before has taken it.
 -- v(id BIGINT, gen INT, due_at_ms BIGINT, misses INT, unasked INT, interrupted_at_ms BIGINT)
 UPDATE jobs
 SET state = 'waiting',

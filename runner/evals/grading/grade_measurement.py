@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from runner.db.evaluation import first_answers, grades
+from runner.db.evaluation import grades, job_results
 from runner.db.evaluation.grades import AnswerRow, GradeRow
 from runner.db.job_ids import JOBS_MAX, job_id
 from runner.evals.night.compile_night import parse_custom_id
@@ -17,7 +17,7 @@ from runner.rules.evaluation.read_answer import read_answer
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from runner.db.evaluation.first_answers import JobResults, StoredResult
+    from runner.db.evaluation.job_results import JobResults, StoredResult
     from runner.db.session import Database
     from runner.evals.grading.suite_graders import GradeBatch
     from runner.rules.evaluation.grade import Grade
@@ -65,7 +65,7 @@ def grade_run(
     names = [subject.name for subject in night.suite.subjects]
     first, last = job_id(run_id, 0), job_id(run_id, JOBS_MAX)
     with database.read() as connection:
-        for page in first_answers.pages(connection, first, last):
+        for page in job_results.pages(connection, first, last):
             read = [_read(job, names, night.items) for job in page]
             graded = _graded(read, night.graders, graders)
             with database.write() as writing:

@@ -49,7 +49,7 @@ def decide_again(database: Database, row: NightRow) -> NightReport:
     """
     with database.read() as connection:
         night = read_night(connection, _found(nights.find_by_id(connection, row.id)))
-        report = report_of(connection, night, cannot_remeasure="its answers are from the past")
+        report = report_of(connection, night, cannot_remeasure="regrade sends nothing")
     end(database, night, report, is_by_hand=True)
     return report
 

@@ -12,7 +12,6 @@ from runner.db.evaluation.stored_labels import read_labels
 from runner.rules.evaluation import item_changes
 from runner.rules.evaluation.column_night import NightColumns
 from runner.rules.evaluation.forms.items_csv import ItemLine
-from runner.rules.evaluation.grader_scores import baseline_of
 from runner.rules.evaluation.pool import POOL_MOST
 from runner.rules.evaluation.score_sums import score_sums
 
@@ -38,7 +37,7 @@ def item_lines(connection: Connection, night: NightRow, suite: Suite) -> Iterato
     for column in known.first.scores:
         columns = NightColumns(known)  # of one column alone, so that the others take no memory
         labels = read_labels(connection, measured, graders[column.grader], variants.index(column.variant))
-        lines = _lines(columns.beside(column, baseline_of(suite, column.grader)))
+        lines = _lines(columns.beside(column, suite.baseline_of(column.grader)))
         for line, item_id in zip(lines, ids, strict=True):
             yield line._replace(labels=tuple(labels.get(item_id, ())))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from runner.rules.evaluation.grader_scores import baseline_of
 from runner.rules.evaluation.night_facts import Column
 from runner.rules.evaluation.night_report import ItemReport, ItemsReport
 from runner.rules.statistics.multiple_tests import benjamini_hochberg
@@ -65,7 +64,7 @@ def _reports(changed: Iterable[tuple[_Change, float]]) -> list[ItemReport]:
 def _pairs(columns: NightColumns, variant: str) -> Iterator[_Change]:
     suite = columns.facts.suite
     grader = suite.primary.name
-    night = columns.beside(Column(variant, grader), baseline_of(suite, grader))
+    night = columns.beside(Column(variant, grader), suite.baseline_of(grader))
     if not night.baseline.is_enough:
         return
     items = list(night.first)

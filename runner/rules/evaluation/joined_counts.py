@@ -8,12 +8,22 @@ from typing import TYPE_CHECKING
 from runner.rules.evaluation.night_facts import AnswerCounts
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from runner.rules.evaluation.night_facts import NightFacts
+
+
+def joined_losses(facts: NightFacts, variant: str) -> Mapping[str, int]:
+    """Return the answers that a variant lost in all measurements of a night, by error code."""
+    lost: Counter[str] = Counter()
+    for measurement in facts.measurements:
+        lost.update(measurement.lost.get(variant, {}))
+    return lost
 
 
 def joined_counts(facts: NightFacts) -> AnswerCounts:
     """Return the answers of all measurements of a night."""
-    both = [facts.first.answers] if facts.again is None else [facts.first.answers, facts.again.answers]
+    both = [measurement.answers for measurement in facts.measurements]
     lost: Counter[str] = Counter()
     for counts in both:
         lost.update(counts.lost)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from runner.rules.evaluation.column_night import NightColumns
-from runner.rules.evaluation.gates import gate_reports
-from runner.rules.evaluation.grader_scores import baseline_of, grader_reports
+from runner.rules.evaluation.gate_reports import gate_reports
+from runner.rules.evaluation.grader_reports import grader_reports
 from runner.rules.evaluation.item_changes import items_report
 from runner.rules.evaluation.joined_counts import joined_counts
 from runner.rules.evaluation.night_facts import Column
@@ -30,7 +30,7 @@ def night_report(facts: NightFacts) -> NightReport:
     gates = gate_reports(columns)
     deciding = deciding_gate(gates)
     primary = Column(suite.subjects[0].name, suite.primary.name)
-    pool = columns.beside(primary, baseline_of(suite, suite.primary.name)).baseline.nights
+    pool = columns.beside(primary, suite.baseline_of(suite.primary.name)).baseline.nights
     return NightReport(
         schema=SCHEMA,
         suite=suite.name,

@@ -61,11 +61,13 @@ class NightCosts:
 class Measurement:
     """All items answered and graded once. `scores` has every column, and there every item of the night.
 
-    An item has a score for each epoch: None where its answer has none, or is lost.
+    An item has a score for each epoch: None where its answer has none, or is lost. `lost` counts the answers
+    that each variant lost, by error code.
     """
 
     scores: Mapping[Column, Scores]
     answers: AnswerCounts
+    lost: Mapping[str, Mapping[str, int]]
     services: Sequence[Service]
     run: int  # its id
 

@@ -89,8 +89,8 @@ class ItemsReport(JsonObject, frozen=True, kw_only=True):
     added: list[str]
     removed: list[str]
     changed: Annotated[list[str], about("other content under the same id: not compared")]
-    worse: Annotated[int, about("items with a lower mean than in the baseline")]
-    better: Annotated[int, about("items with a higher mean")]
+    worse: Annotated[int, about("items with a lower mean than in the baseline, those of each variant")]
+    better: Annotated[int, about("items with a higher mean, those of each variant")]
     changes: Annotated[list[ItemReport], about("the items that differ, the worst first; at most 100")]
 
 

@@ -106,3 +106,8 @@ class Suite:
         """Return the first gate by which a grader's score is compared with a baseline; None without one."""
         found = (gate for gate in self.gates if gate.grader == grader and gate.rule in COMPARING_RULES)
         return next(found, None)
+
+    def baseline_of(self, grader: str) -> str:
+        """Return the baseline that a grader is compared with: that of its comparing gate, or the usual."""
+        gate = self.comparing_gate(grader)
+        return BASELINE_DEFAULT if gate is None else gate.baseline

@@ -46,7 +46,7 @@ def sentence_of(gate: GateReport) -> str:
 
 
 def is_valid(report: NightReport) -> bool:
-    """Return whether enough of a night was measured: another night never counts for anything later."""
+    """Return whether enough of a night was measured: else no later night is compared with it."""
     return not any(says_invalid(gate) for gate in report.gates)
 
 

@@ -135,13 +135,19 @@ def causes_words(report: NightReport) -> list[str]:
 
 
 def items_words(report: NightReport) -> str:
-    """Return how many items there are, how they differ in score, and which are other ones than before."""
+    """Return how many items there are, how they differ in score, and which are other ones than before.
+
+    An item of several variants is worse or better in each of them for itself.
+    """
     items = report.items
-    if not report.baseline:
-        return f"{items.total:,}"
+    of_variants = len({grader.variant for grader in report.graders})
+    total = f"{items.total:,}"
+    if of_variants > 1:
+        total = f"{items.total * of_variants:,} ({items.total:,} x {of_variants:,} variants)"
+    is_compared = any(grader.is_primary and grader.change is not None for grader in report.graders)
     beside = (("added", items.added), ("removed", items.removed), ("with other content", items.changed))
     parts = [
-        f"{items.worse:,} worse, {items.better:,} better, of {items.total:,}",
+        f"{items.worse:,} worse, {items.better:,} better, of {total}" if is_compared else f"{items.total:,}",
         *(f"{_few(ids)} {word}" for word, ids in beside if ids),
     ]
     return "; ".join(parts)

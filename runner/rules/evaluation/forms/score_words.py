@@ -41,7 +41,7 @@ def unscored_words(grader: GraderReport) -> str:
 def change_words(change: ScoreChange | None) -> str:
     """Return how a score differs from the baseline: `-4.6 points (-7.5 to -1.8) against 14 nights`."""
     if change is None:
-        return "no night to compare with yet"
+        return "not compared yet"
     words = points_change(change.change, change.low, change.high)
     return f"{words} against {count(change.nights, 'night')}"
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from msgspec.structs import replace
 
 from runner.rules.evaluation import gate_text
-from runner.rules.evaluation.joined_counts import joined_counts
+from runner.rules.evaluation.joined_counts import joined_losses
 from runner.rules.evaluation.night_facts import Column
 from runner.rules.evaluation.night_gate import GateOutcome, night_noise
 from runner.rules.evaluation.night_report import GateReport
@@ -110,9 +110,8 @@ def _without_verdict(gates: list[GateReport]) -> Iterator[GateReport]:
 def _measured(case: GateCase) -> Decision:
     least = MEASURED_DEFAULT if case.gate.at_least is None else case.gate.at_least
     is_enough = case.side.measured >= (least - _ROUNDING) * case.side.answers
-    text = gate_text.measured(
-        case.side.measured, case.side.answers, least, joined_counts(case.facts).lost, is_enough=is_enough
-    )
+    lost = joined_losses(case.facts, case.night.column.variant)
+    text = gate_text.measured(case.side.measured, case.side.answers, least, lost, is_enough=is_enough)
     return Decision(Verdict.PASSED if is_enough else Verdict.NO_VERDICT, text)
 
 

@@ -1,4 +1,4 @@
-"""Reads the jobs of a run with all their results, page by page: what is graded is the first readable one."""
+"""Reads the jobs of a run with all their results, page by page, to be graded."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from runner.rules.evaluation.night_gate import night_noise
 from runner.rules.evaluation.night_report import GraderReport, ScoreChange
 from runner.rules.evaluation.score_sums import score_sums
 from runner.rules.evaluation.scores import coverage
-from runner.rules.evaluation.suite import BASELINE_DEFAULT, FALSE_ALARM_NIGHTS
+from runner.rules.evaluation.suite import FALSE_ALARM_NIGHTS
 from runner.rules.statistics.detectable import detectable_effect, detectable_from_scores
 from runner.rules.statistics.intervals import (
     Interval,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from runner.rules.evaluation.column_night import ColumnNight, NightColumns
     from runner.rules.evaluation.score_sums import ScoreSums
-    from runner.rules.evaluation.suite import GraderSpec, Suite
+    from runner.rules.evaluation.suite import GraderSpec
     from runner.rules.statistics.comparison import Difference
     from runner.rules.statistics.intervals import MeanError
 
@@ -44,17 +44,11 @@ def grader_reports(columns: NightColumns) -> list[GraderReport]:
     return _adjusted(found)
 
 
-def baseline_of(suite: Suite, grader: str) -> str:
-    """Return the baseline that a grader is compared with: that of its first gate with one, else the usual."""
-    gate = suite.comparing_gate(grader)
-    return BASELINE_DEFAULT if gate is None else gate.baseline
-
-
 def _report(columns: NightColumns, variant: str, grader: GraderSpec) -> GraderReport:
     suite = columns.facts.suite
     gate = suite.comparing_gate(grader.name)
     alarm_nights = FALSE_ALARM_NIGHTS if gate is None else gate.false_alarm_nights
-    night = columns.beside(Column(variant, grader.name), baseline_of(suite, grader.name))
+    night = columns.beside(Column(variant, grader.name), suite.baseline_of(grader.name))
     side = coverage(night.together)
     interval = _interval(score_sums(night.together, night.first), night.clusters)
     return GraderReport(

@@ -8,18 +8,18 @@ import pytest
 from night_driver import add_result
 from run_driver import NOW_MS, first_job, new_run
 
-from runner.db.evaluation import first_answers
+from runner.db.evaluation import job_results
 from runner.db.job_ids import job_id
 
 if TYPE_CHECKING:
-    from runner.db.evaluation.first_answers import JobResults
+    from runner.db.evaluation.job_results import JobResults
     from runner.db.session import Database
 
 
 def read(database: Database, run_id: int, page: int) -> list[list[JobResults]]:
     with database.read() as connection:
         bounds = job_id(run_id, 0), job_id(run_id + 1, 0) - 1
-        return [list(found) for found in first_answers.pages(connection, *bounds, page)]
+        return [list(found) for found in job_results.pages(connection, *bounds, page)]
 
 
 @pytest.mark.parametrize("page", [1, 2, 100])
