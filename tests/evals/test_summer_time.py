@@ -79,7 +79,7 @@ def test_a_night_over_the_missing_hour_is_one_night(tmp_path: Path) -> None:
         assert REQUESTS <= paid <= REQUESTS + IN_FLIGHT
 
         berlin.set(28, 2, 30)  # not on any clock there: 03:30 of summer time
-        assert "has ended" in berlin.eval()
+        assert "has its verdict" in berlin.eval()
         assert berlin.simulator.books()["accepted"] - before == paid
         berlin.set(29, 0, 10)
         berlin.eval()
