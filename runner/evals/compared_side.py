@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from runner.db.evaluation import facts, nights
 from runner.db.evaluation.items import hashes_of
 from runner.evals.grading.score_file import read_scores
-from runner.rules.counted import count
+from runner.rules.counted import count, listed
 from runner.rules.errors import UsageError, UserError
 from runner.rules.evaluation.night_content import decode_content
 from runner.rules.evaluation.night_facts import Column
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _OTHER: Final = " (other content)"
 _SIDES_SHOWN: Final = 5
+_VARIANTS_SHOWN: Final = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,10 +64,13 @@ class NoCommonItems(UserError):  # noqa: N818 - named as users read it
         )
 
 
-def read_side(path: Path, read: Callable[[], AbstractContextManager[Connection | None]]) -> ComparedScores:
+def read_side(
+    path: Path, read: Callable[[], AbstractContextManager[Connection | None]], variant: str | None = None
+) -> ComparedScores:
     """Return the scores of a file, else of the night of that name by its primary grader.
 
-    `read` opens a transaction of the database, or gives None where there is none. Raises UserError.
+    `read` opens a transaction of the database, or gives None where there is none. `variant` is that of a
+    night; None is the first. Raises UserError.
     """
     name = str(path)
     if path.exists() or "@" not in name:
@@ -78,7 +82,7 @@ def read_side(path: Path, read: Callable[[], AbstractContextManager[Connection |
                 f"{name} is neither a file nor a night",
                 fix="runner history SUITE shows the nights of a suite",
             )
-        return _of_night(connection, night)
+        return _of_night(connection, night, variant)
 
 
 def comparable(first: ComparedScores, second: ComparedScores) -> ComparedScores:
@@ -116,14 +120,19 @@ def with_common_items(
     return kept, left_out
 
 
-def _of_night(connection: Connection, night: NightRow) -> ComparedScores:
+def _of_night(connection: Connection, night: NightRow, variant: str | None) -> ComparedScores:
     if night.verdict is None:
         raise UsageError(f"{night.name} is not finished", fix="runner eval SUITE.toml carries it on")
     suite = decode_suite(night.spec)
     known = facts.read_facts(connection, night, suite, nights_max=0)
-    column = Column(suite.subjects[0].name, suite.primary.name)
+    variants = [subject.name for subject in suite.subjects]
+    if variant is not None and variant not in variants:
+        raise UsageError(
+            f'{night.name} has no variant "{variant}"', fix=f"it has {listed(variants, _VARIANTS_SHOWN)}"
+        )
+    column = Column(variant or variants[0], suite.primary.name)
     return ComparedScores(
-        name=night.name,
+        name=night.name if len(variants) == 1 else f"{night.name}, {column.variant}",
         scores=known.first.scores[column],
         again=None if known.again is None else known.again.scores[column],
         item_hashes=hashes_of(connection, night.id),

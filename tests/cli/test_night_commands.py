@@ -93,6 +93,30 @@ def test_the_history_says_of_which_variant_its_scores_are(home: Path) -> None:
     assert last == "score and measured are those of the variant short, the first of 2"
 
 
+def test_nights_are_compared_by_one_variant_that_is_named(home: Path) -> None:
+    """The first, or the one that a user names; one that is not there is refused with those that are."""
+    database = Database(f"sqlite:///{home / 'home' / 'runner.db'}")
+    driver = NightDriver(database, suite_of("correct", variants=("short", "long")))
+    for day, right in (("2026-12-08", 1.0), ("2026-12-09", 0.0)):
+        night = driver.begin(day)
+        driver.measure(night, {"correct": {"a": (1.0, 1.0), "b": (1.0, 1.0)}})
+        driver.measure(night, {"correct": {"a": (1.0, 1.0), "b": (right, right)}}, variant=1)
+        driver.end(night)
+    database.close()
+    sides = ("compare", "answers@2026-12-09", "answers@2026-12-08")
+
+    first, other = printed(home, *sides), printed(home, *sides, "--variant", "long")
+    refused = printed(home, *sides, "--variant", "longer", code=2)
+    alone = printed(home, *sides[:2], "--variant", "long", code=2)
+
+    assert first.startswith("answers@2026-12-09, short against answers@2026-12-08, short\n")
+    assert "change    +0.0 points" in first
+    assert "change    -50.0 points" in other
+    assert 'has no variant "longer"' in refused
+    assert "it has short, long" in refused
+    assert "--variant is for nights that are compared" in alone
+
+
 def test_the_history_is_there_for_programs(home: Path) -> None:
     """With numbers as they are."""
     found = json_of(home, "history", "answers")["nights"]

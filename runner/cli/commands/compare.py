@@ -16,8 +16,9 @@ _HELP: Final = """\
 Compare the scores in A with those in B, item by item. Needs no key and no engine.
 
 A and B are files, or nights of `runner eval` by their names. A night alone is shown beside its baseline,
-and ends with the code of its verdict. A file has the columns id and score (0 to 1, or empty where an answer
-was not scored) and, where items were answered several times, epoch. It is CSV, TSV, JSONL or Parquet.
+and ends with the code of its verdict; with --items it ends with 0. A file has the columns id and score
+(0 to 1, or empty where an answer was not scored) and, where items were answered several times, epoch. It is
+CSV, TSV, JSONL or Parquet.
 
 With several B, the oldest first, these are the nights before A, without those that had regressed. A is then
 judged against the last 14 of them together: exit 10 where it is worse. Before that is said, all of A is to be
@@ -40,6 +41,7 @@ _AGAIN_FIX: Final = "give the nights before it as B"
 @click.argument("others", metavar="[B...]", type=click.Path(path_type=Path), nargs=-1)
 @click.option("--again", metavar="FILE", type=click.Path(path_type=Path), help="A second measurement of A.")
 @click.option("--items", is_flag=True, help="Show all items of night A that changed.")
+@click.option("--variant", metavar="NAME", help="Compare this variant of the nights, not the first.")
 @click.option(
     "--false-alarms",
     metavar="N",
@@ -55,14 +57,17 @@ def command(
     *,
     again: Path | None,
     items: bool,
+    variant: str | None,
     false_alarms: int,
     as_json: bool,
 ) -> int | None:
     """Compare the scores in A with those in B, item by item."""
     from runner.cli.session.compare_scores import Comparer
 
-    comparer = Comparer(read_settings(), as_json=as_json)
+    comparer = Comparer(read_settings(), variant=variant, as_json=as_json)
     if not others:
+        if variant is not None:
+            raise UsageError("--variant is for nights that are compared", fix="leave it out: all are shown")
         if again is not None:
             raise UsageError(_AGAIN_ALONE, fix=_AGAIN_FIX)
         return comparer.night(str(first), items=items)

@@ -39,10 +39,13 @@ if TYPE_CHECKING:
 
 
 class Comparer:
-    """Compares what a command names. A database is opened only where a name is that of a night."""
+    """Compares what a command names. A database is opened only where a name is that of a night.
 
-    def __init__(self, settings: Settings, *, as_json: bool) -> None:
-        self._settings, self._as_json = settings, as_json
+    `variant` is that of the nights; None is the first of each.
+    """
+
+    def __init__(self, settings: Settings, *, variant: str | None = None, as_json: bool) -> None:
+        self._settings, self._variant, self._as_json = settings, variant, as_json
 
     def two(self, first: Path, second: Path) -> None:
         """Print two sides beside each other."""
@@ -125,7 +128,7 @@ class Comparer:
         return repeated.scores
 
     def _side(self, path: Path) -> ComparedScores:
-        return read_side(path, self._connection)
+        return read_side(path, self._connection, self._variant)
 
     @contextmanager
     def _connection(self) -> Iterator[Connection | None]:
