@@ -8,7 +8,6 @@ A task that fails is logged by Celery with its traceback, and the reaper starts 
 from __future__ import annotations
 
 import argparse
-import gc
 import logging
 import os
 import signal
@@ -42,6 +41,7 @@ from runner.notify import COLLECT, REAP, SUBMIT, app, current_settings, notify_w
 from runner.output.finished_runs import FinishedRunWriter
 from runner.rules.errors import Unreachable
 from runner.rules.exit_codes import ExitCode
+from runner.tables.large_blocks import return_large_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -51,7 +51,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("runner.worker")
 ANSWERS_WITHIN_S = 10.0  # of Redis, asked through the event loop
 PING_ANSWERS_WITHIN_S = 3.0  # short beside the watchdog's interval: it asks while the loop may stand still
-GARBAGE_AFTER = 20_000  # objects; jobs leave hardly any, and each collection looks at all that are in flight
 PING_EXPIRES_S = 20
 
 
@@ -218,8 +217,7 @@ def _on_setup(sender: str, instance: Any, **_: Any) -> None:
 def _on_ready(**_: Any) -> None:
     """Look for work at once, and run beat where asked to. SIGHUP ends a worker as SIGTERM does."""
     signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
-    gc.freeze()
-    gc.set_threshold(GARBAGE_AFTER)
+    return_large_blocks()
     try:
         queue = queue_of(worker_process().node)
         for task in (reap, submit, collect):

@@ -33,7 +33,6 @@ class ChildProcesses:
         self._home = home
         self._command = worker_command
         identifying = {
-            **processes.MALLOC_ENV,
             "RUNNER_HOME": str(home.path),
             processes.PARENT_ENV: str(os.getpid()),
             processes.TOKEN_ENV: token,

@@ -29,8 +29,6 @@ _WORKER_MAIN: Final = (
     "import gc; gc.disable(); from runner.worker import main; gc.freeze(); gc.enable(); main()"
 )
 WORKER_COMMAND: Final = (sys.executable, "-P", "-c", _WORKER_MAIN)
-# By default glibc raises this threshold with use, and a worker that has sent images would keep their memory.
-MALLOC_ENV: Final = {"MALLOC_MMAP_THRESHOLD_": str(1 << 20)}
 ORPHAN_KILL_S: Final = 5.0
 _PR_SET_PDEATHSIG: Final = 1
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None  # loaded here: not between fork and exec

@@ -7,13 +7,11 @@ unavailable the rows stay here and their coroutines wait, so that nothing new is
 
 from __future__ import annotations
 
-import concurrent.futures
 import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Connection
@@ -78,8 +76,7 @@ class GroupCommit:
     async def execute(self, function: InTransaction[T]) -> T:
         """Run one function in the next transaction; return its result once that is durable.
 
-        It must be short and safe on any thread: on SQLite it runs on the event loop, on PostgreSQL on the
-        thread of the group commit (docs/decisions/0005). Raises what it raised.
+        It must be short, and runs on the thread of the group commit. Raises what it raised.
         """
         future: asyncio.Future[T] = self._loop.create_future()
         with self._condition:
@@ -148,9 +145,7 @@ class GroupCommit:
     def _transaction(self, batch: _Batch) -> list[tuple[asyncio.Future[Any], Any]]:
         """Write a batch. It may run again after an error: every move is guarded."""
         with self._database.write() as connection:
-            if not self._database.is_sqlite:
-                return self._statements(connection, batch)
-            return self._run_on_loop(partial(self._statements, connection, batch))
+            return self._statements(connection, batch)
 
     def _statements(self, connection: Connection, batch: _Batch) -> list[tuple[asyncio.Future[Any], Any]]:
         results: list[tuple[asyncio.Future[Any], Any]] = []
@@ -161,16 +156,6 @@ class GroupCommit:
         results += [(future, function(connection, deltas)) for function, future in batch.functions]
         deltas.write(connection)
         return results
-
-    def _run_on_loop(self, work: Callable[[], T]) -> T:
-        """Run work that only computes on the loop's thread, and wait for it here.
-
-        SQLite releases the interpreter lock at every row. Beside a busy loop a thread waits for it each time,
-        holding the database's write lock: five times as long as the statements take.
-        """
-        done: concurrent.futures.Future[T] = concurrent.futures.Future()
-        self._loop.call_soon_threadsafe(_run_into, work, done)
-        return done.result()
 
     def _one_by_one(self, batch: _Batch, error: Exception) -> None:
         """Write each row alone, so that one bad row fails alone."""
@@ -186,13 +171,6 @@ class GroupCommit:
         futures: list[asyncio.Future[Any]] = [f for rows in batch.writes.values() for _, _, f in rows]
         futures += [future for _, future in batch.functions]
         self._loop.call_soon_threadsafe(_fail, futures, error)
-
-
-def _run_into(work: Callable[[], T], done: concurrent.futures.Future[T]) -> None:
-    try:
-        done.set_result(work())
-    except BaseException as error:  # noqa: BLE001 - it is raised where the result is waited for
-        done.set_exception(error)
 
 
 def _resolve(results: list[tuple[asyncio.Future[Any], Any]]) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import sys
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -26,7 +24,6 @@ ROWS_PER_COMMIT = 5_000
 BYTES_PER_COMMIT = 4 << 20  # a chunk may exceed it by one line, and lines may be large
 LARGE_CHUNK_BYTES = 16 << 20  # of such a chunk only one is in memory
 FRAME = 0  # the number of the only frame of a run
-_SWITCH_S = 0.0005  # the thread switch interval: at 5 ms the writing thread waits that long, twice a chunk
 
 Progress = Callable[[int, int], None]  # lines read so far, bytes read so far
 
@@ -62,16 +59,9 @@ class JobInserter:
     def insert_all(self, size_bytes: int) -> None:
         """Read to the end and insert in chunks. Stop where a file has grown past `size_bytes`."""
         self._begin()
-        switch_s = sys.getswitchinterval()
-        sys.setswitchinterval(_SWITCH_S)
-        gc.disable()  # it would scan every chunk again and again, and there are no reference cycles here
-        try:
-            with ThreadPoolExecutor(1, "load") as writer:
-                self._read(size_bytes, writer)
-                self._wait()
-        finally:
-            gc.enable()
-            sys.setswitchinterval(switch_s)
+        with ThreadPoolExecutor(1, "load") as writer:
+            self._read(size_bytes, writer)
+            self._wait()
         self._end()
 
     def _read(self, size_bytes: int, writer: ThreadPoolExecutor) -> None:
@@ -88,7 +78,6 @@ class JobInserter:
                 self._write(chunk, writer)
                 if chunk.size_bytes >= LARGE_CHUNK_BYTES:
                     self._wait()
-                gc.collect(0)
                 self._progress(reading.line_count, reading.byte_count)
                 chunk = _Chunk()
                 if reading.byte_count > size_bytes:

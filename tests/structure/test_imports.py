@@ -30,7 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "evals": {"rules", "settings", "code_process", "tables", "intake", "output", "embedded", *DOORS},
     "embedded": {"rules", "settings", "home_folder", "celery_variables", "tables", *DOORS, *STAGES},
     "notify": {"rules", "settings", "celery_variables", "db"},
-    "worker": {"rules", "settings", "notify", "embedded", "evals", *DOORS, *STAGES},
+    "worker": {"rules", "settings", "notify", "embedded", "evals", "tables", *DOORS, *STAGES},
     "cli": {
         "rules",
         "settings",

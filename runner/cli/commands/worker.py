@@ -118,11 +118,7 @@ def print_problem(settings: Settings, before: str) -> str:
 def _spawn(place: int, *, beat: bool) -> subprocess.Popen[bytes]:
     """Start a worker that dies with this process, under a name that no other on this machine has."""
     arguments = ["--node", f"w{os.getpid()}-{place + 1}", *(["--beat"] if beat and place == 0 else [])]
-    env = {
-        **celery_variables.without(os.environ),
-        **processes.MALLOC_ENV,
-        processes.PARENT_ENV: str(os.getpid()),
-    }
+    env = {**celery_variables.without(os.environ), processes.PARENT_ENV: str(os.getpid())}
     child = processes.spawn([*processes.WORKER_COMMAND, *arguments], env, log=_STDERR)
     processes.release(child)
     return child
