@@ -1,7 +1,8 @@
 """Many rows in one statement, as a table `v` that it can join: the same SQL on both databases.
 
 A database caches the statements that it prepared, by their text, so there are few different texts: SQLite
-gets a VALUES list of one of eight lengths, PostgreSQL one array a column.
+gets a VALUES list of one of eight lengths, PostgreSQL one array a column. A text for each number of rows
+costs SQLite 62 µs of CPU a job more, four lengths 22 (docs/decisions/0065).
 """
 
 from __future__ import annotations
@@ -65,7 +66,10 @@ def _arrays(columns: Sequence[Column], rows: Sequence[Sequence[Any]]) -> tuple[s
 
 
 def _array(kind: str, values: Sequence[Any]) -> str:
-    """Return an array literal of PostgreSQL: many times faster than the driver, which adapts each value."""
+    """Return an array literal of PostgreSQL.
+
+    The driver adapts each value: that takes 87 µs of CPU a job more, and 6 GB for bytes of 20 MB.
+    """
     if kind == "BYTEA":
         items = ['"\\\\x' + value.hex() + '"' if value is not None else "NULL" for value in values]
     elif kind == "TEXT":
