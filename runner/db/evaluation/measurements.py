@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import text
 
+from runner.db.evaluation.stored_scores import listed
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
@@ -61,10 +63,9 @@ def measurements_of(connection: Connection, night_ids: Sequence[int]) -> dict[in
     """Return the graded measurements of nights by night, each in order."""
     found: dict[int, list[MeasurementRow]] = {night_id: [] for night_id in night_ids}
     if night_ids:
-        listed = ", ".join(map(str, night_ids))
         query = (
-            f"SELECT {_COLUMNS} FROM eval_measurements WHERE is_graded = 1 AND night_id IN ({listed})"
-            " ORDER BY night_id, number"
+            f"SELECT {_COLUMNS} FROM eval_measurements WHERE is_graded = 1"
+            f" AND night_id IN ({listed(night_ids)}) ORDER BY night_id, number"
         )
         for row in connection.exec_driver_sql(query):
             found[row.night_id].append(_measurement(row))
