@@ -10,7 +10,7 @@ from runner.rules.submit_plan import SendState
 
 if TYPE_CHECKING:
     from runner.engine.in_flight import InFlight
-    from runner.engine.sender import ReadyAttempt, Sender
+    from runner.engine.sender import Exchange, NotSent, ReadyAttempt, Sender
     from runner.engine.submit_outcomes import SubmitOutcomes
 
 UNREPLIED_PER_CONNECTION: Final = 64
@@ -25,14 +25,14 @@ class Dispatcher:
         self._in_flight, self._sender, self._outcomes = in_flight, sender, outcomes
         self._unreplied_max = UNREPLIED_PER_CONNECTION * connections
         self._unreplied = 0  # recorded attempts without a reply
-        self._unreplied_bytes = 0
+        self._held_bytes = 0  # bodies, until their attempts are concluded
         self._is_exclusive = False  # the one recorded attempt is an exclusive retry
         self._replied = asyncio.Event()
 
     def start(self, attempt: ReadyAttempt) -> None:
         """Start to send an attempt, at the time of its slot."""
         self._unreplied += 1
-        self._unreplied_bytes += attempt.job.body_bytes
+        self._held_bytes += attempt.job.body_bytes
         self._is_exclusive |= submit_plan.is_last_try(attempt.job)
         self._in_flight.start("post", attempt.job.lease.job_id, self._send(attempt))
 
@@ -46,7 +46,7 @@ class Dispatcher:
         """Return what is out now."""
         return SendState(
             unreplied=self._unreplied,
-            unreplied_bytes=self._unreplied_bytes,
+            held_bytes=self._held_bytes,
             unreplied_max=self._unreplied_max,
             is_exclusive=self._is_exclusive,
             should_probe=should_probe,
@@ -54,10 +54,15 @@ class Dispatcher:
 
     async def _send(self, attempt: ReadyAttempt) -> None:
         try:
-            exchange = await self._sender.send(attempt)
+            exchange = await self._until_replied(attempt)
+            await self._outcomes.conclude(attempt, exchange)
+        finally:
+            self._held_bytes -= attempt.job.body_bytes
+
+    async def _until_replied(self, attempt: ReadyAttempt) -> Exchange | NotSent:
+        try:
+            return await self._sender.send(attempt)
         finally:
             self._unreplied -= 1
-            self._unreplied_bytes -= attempt.job.body_bytes
             self._is_exclusive = self._is_exclusive and self._unreplied > 0
             self._replied.set()
-        await self._outcomes.conclude(attempt, exchange)

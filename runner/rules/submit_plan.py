@@ -11,7 +11,7 @@ from runner.rules import retry
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-UNSENT_BYTES_MAX: Final = 24 << 20  # bodies in memory that wait for a reply; one job of any size always fits
+UNSENT_BYTES_MAX: Final = 24 << 20  # bodies in memory; one job of any size always fits
 CHUNK_FIRST: Final = 16
 CHUNK_MAX: Final = 300
 CHUNK_MIN: Final = 4
@@ -40,13 +40,14 @@ J = TypeVar("J", bound=QueuedJob)
 class SendState:
     """What one process has sent and has no reply to yet.
 
-    `unreplied`, `unreplied_bytes`: recorded attempts without a reply, and the bytes of their bodies.
+    `unreplied`: recorded attempts without a reply. `held_bytes`: the bodies in memory, until their attempts
+    are concluded.
     `is_exclusive`: one of them has to be alone. `should_probe`: the last requests failed, or the run waits
     for a service, so one request at a time finds out whether it is back.
     """
 
     unreplied: int
-    unreplied_bytes: int
+    held_bytes: int
     unreplied_max: int
     is_exclusive: bool
     should_probe: bool
@@ -77,9 +78,7 @@ def plan_batch(queued: Sequence[J], buckets: Mapping[str, str], state: SendState
         return Batch(bucket=bucket, jobs=[])
     most = 1 if state.should_probe else state.unreplied_max - state.unreplied
     jobs = [job for job in ordered if buckets[job.model] == bucket][: max(most, 0)]
-    return Batch(
-        bucket=bucket, jobs=_fit_memory(_without_exclusive(jobs, state.unreplied), state.unreplied_bytes)
-    )
+    return Batch(bucket=bucket, jobs=_fit_memory(_without_exclusive(jobs, state.unreplied), state.held_bytes))
 
 
 def by_extras(queued: Iterable[J]) -> list[J]:
@@ -111,9 +110,9 @@ def _without_exclusive(jobs: Sequence[J], unreplied: int) -> list[J]:
     return list(takewhile(lambda job: not is_last_try(job), jobs))
 
 
-def _fit_memory(jobs: Sequence[J], unreplied_bytes: int) -> list[J]:
+def _fit_memory(jobs: Sequence[J], held_bytes: int) -> list[J]:
     """Return the first jobs whose bodies fit into UNSENT_BYTES_MAX, with those that wait for a reply."""
-    bytes_held, count = unreplied_bytes, 0
+    bytes_held, count = held_bytes, 0
     for job in jobs:
         bytes_held += job.body_bytes
         if bytes_held > UNSENT_BYTES_MAX and bytes_held > job.body_bytes:

@@ -37,7 +37,7 @@ class Queued:
 def state(
     unreplied: int = 0,
     *,
-    unreplied_bytes: int = 0,
+    held_bytes: int = 0,
     unreplied_max: int = 100,
     is_exclusive: bool = False,
     should_probe: bool = False,
@@ -45,7 +45,7 @@ def state(
     """Return what is out; by default nothing."""
     return SendState(
         unreplied=unreplied,
-        unreplied_bytes=unreplied_bytes,
+        held_bytes=held_bytes,
         unreplied_max=unreplied_max,
         is_exclusive=is_exclusive,
         should_probe=should_probe,
@@ -117,7 +117,7 @@ def test_the_bucket_is_that_of_the_first_job() -> None:
 def test_what_waits_for_a_reply_fits_into_memory(sizes: tuple[int, ...], held: int, count: int) -> None:
     """A job of any size goes when nothing else is held."""
     queued = [Queued(name, body_bytes=size) for name, size in enumerate(sizes)]
-    assert len(names(queued, state(1 if held else 0, unreplied_bytes=held))) == count
+    assert len(names(queued, state(1 if held else 0, held_bytes=held))) == count
 
 
 JOBS = st.builds(
@@ -130,7 +130,7 @@ JOBS = st.builds(
 STATES = st.builds(
     SendState,
     unreplied=st.integers(0, 12),
-    unreplied_bytes=st.integers(0, UNSENT_BYTES_MAX),
+    held_bytes=st.integers(0, UNSENT_BYTES_MAX),
     unreplied_max=st.integers(1, 10),
     is_exclusive=st.booleans(),
     should_probe=st.booleans(),
@@ -151,8 +151,8 @@ def test_whatever_is_queued(queued: list[Queued], out: SendState) -> None:
         assert chosen == []
     if out.should_probe:
         assert len(chosen) <= 1
-    if len(chosen) > 1 or (chosen and out.unreplied_bytes):
-        assert out.unreplied_bytes + sum(job.body_bytes for job in chosen) <= UNSENT_BYTES_MAX
+    if len(chosen) > 1 or (chosen and out.held_bytes):
+        assert out.held_bytes + sum(job.body_bytes for job in chosen) <= UNSENT_BYTES_MAX
 
 
 @pytest.mark.parametrize(
