@@ -17,6 +17,7 @@ from runner.cli.printing import print_json
 from runner.cli.render.ending_text import outstanding_lines, paused_lines
 from runner.cli.render.live_object import live_object
 from runner.cli.render.progress import Throughput, progress_line
+from runner.cli.session import display
 from runner.cli.session.display import PlainDisplay, is_live_terminal
 from runner.cli.session.follow import FollowEnd, Follower
 from runner.cli.session.stop_signal import StopSignal
@@ -238,6 +239,25 @@ def test_a_plain_line_is_printed_when_it_is_due_and_not_at_every_look(
     first, second = capsys.readouterr().err.splitlines()
     assert first.startswith("by-hand: 0 of 100 done (0 %), 0 waiting, 100 pending, $0.0000")
     assert second.endswith("waiting: the API is away; continues by itself")
+
+
+def test_a_run_whose_jobs_have_all_ended_has_one_last_line(
+    database: Database, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not a second one a moment later, when the run itself ends."""
+    monkeypatch.setattr(display, "_GAP_S", 0.0)
+    driver = new_run(database, 1)
+    lines = PlainDisplay()
+    lines.update(snapshot_of_run(database, driver.run_id))
+    driver.bring(JobState.SUCCEEDED)
+    lines.update(snapshot_of_run(database, driver.run_id))
+    with database.write() as connection:
+        assert runs.finish_if_done(connection, driver.run_id, 1_900_000_000_000)
+    lines.update(snapshot_of_run(database, driver.run_id))
+
+    first, last = capsys.readouterr().err.splitlines()
+    assert "0 of 1 done (0 %)" in first
+    assert "1 of 1 done (100 %)" in last
 
 
 def test_progress_names_what_went_wrong_only_where_something_did(database: Database) -> None:

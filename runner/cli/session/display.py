@@ -90,7 +90,8 @@ class PlainDisplay(SilentDisplay):
         now_s = time.monotonic()
         self._throughput.add(now_s, snapshot.done)
         share, reason = snapshot.done / max(snapshot.run.total, 1), idle_reason(snapshot)
-        wait_s = _GAP_S if share >= self._next_share else self._interval_s
+        is_step = self._next_share <= share < 1  # the end of the run prints the last one
+        wait_s = _GAP_S if is_step else self._interval_s
         if now_s - self._printed_s >= wait_s or reason != self._reason or snapshot.run.is_over:
             self._printed_s = now_s
             self._next_share = (share // self._share_step + 1) * self._share_step
