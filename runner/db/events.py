@@ -1,7 +1,11 @@
-"""The events of a run, with time and cause: pauses, waits, new limits, warnings, its end."""
+"""The events of a run, with time and cause: pauses, waits, new limits, warnings, its end.
+
+Those of commands, with who gave them, are written by `db.trail`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, text
@@ -10,7 +14,11 @@ from runner.db.stored_text import stored_text
 
 WARNING: Final = "warning"  # the kind of an event that every watching command shows
 STARTED: Final = "started"  # the kind: a command started the run
+NOTIFIED: Final = "told"  # the kind: --on-end was called, or is not to be called for the last end
+CANCELLED: Final = "cancelled"  # the kind: a command ended the run
 WRITTEN: Final = "written"  # the kind: a worker wrote the files of an ended run
+
+RecordEvent = Callable[[Connection, int, int, str, str], None]  # the parameters of `note`
 
 
 def note(connection: Connection, run_id: int, at_ms: int, kind: str, cause: str) -> None:
@@ -19,6 +27,16 @@ def note(connection: Connection, run_id: int, at_ms: int, kind: str, cause: str)
         text("INSERT INTO run_events (run_id, at_ms, kind, cause) VALUES (:run, :at, :kind, :cause)"),
         {"run": run_id, "at": at_ms, "kind": kind, "cause": stored_text(cause)},
     )
+
+
+def note_nothing(
+    connection: Connection,
+    run_id: int,
+    at_ms: int,
+    kind: str,
+    cause: str,
+) -> None:
+    """Record no event: the caller records one of the command that makes the move."""
 
 
 def note_once(connection: Connection, run_id: int, at_ms: int, kind: str, cause: str) -> None:

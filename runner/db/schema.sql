@@ -218,6 +218,20 @@ CREATE TABLE jobs (
 	CONSTRAINT ck_jobs_waiting_has_request_id CHECK (state NOT IN ('waiting', 'collecting') OR request_id IS NOT NULL)
 )
 
+CREATE TABLE operator_events (
+	id INTEGER NOT NULL,
+	at_ms BIGINT NOT NULL,
+	kind VARCHAR(32) NOT NULL,
+	run_id INTEGER,
+	run_name TEXT,
+	cause TEXT NOT NULL,
+	actor TEXT NOT NULL,
+	old TEXT,
+	new TEXT,
+	reason TEXT,
+	CONSTRAINT pk_operator_events PRIMARY KEY (id)
+)
+
 CREATE TABLE payloads (
 	job_id INTEGER NOT NULL,
 	body BLOB NOT NULL,
@@ -258,7 +272,7 @@ CREATE TABLE run_events (
 	run_id INTEGER NOT NULL,
 	at_ms BIGINT NOT NULL,
 	kind VARCHAR(32) NOT NULL,
-	cause TEXT NOT NULL,
+	cause TEXT NOT NULL, actor TEXT, old TEXT, new TEXT, reason TEXT,
 	CONSTRAINT pk_run_events PRIMARY KEY (id)
 )
 

@@ -81,7 +81,11 @@ class Run(Base):
 
 
 class RunEvent(Base):
-    """One event of a run as a whole: a pause, a probe, a changed limit, a recovery."""
+    """One event of a run as a whole: a pause, a probe, a changed limit, a recovery, a command.
+
+    A command has an `actor`, as JSON (`db.trail.Actor`), and the `reason` that was typed. `old` and `new` are
+    JSON objects of what it changed, by name.
+    """
 
     __tablename__ = "run_events"
     __table_args__ = (Index(None, "run_id", "id"),)
@@ -91,6 +95,30 @@ class RunEvent(Base):
     at_ms: Mapped[int] = mapped_column(BigInteger)
     kind: Mapped[str] = mapped_column(String(32))
     cause: Mapped[str] = mapped_column(Text)
+    actor: Mapped[str | None] = mapped_column(Text)
+    old: Mapped[str | None] = mapped_column(Text)
+    new: Mapped[str | None] = mapped_column(Text)
+    reason: Mapped[str | None] = mapped_column(Text)
+
+
+class OperatorEvent(Base):
+    """What a command did that outlives its run, such as its removal, or that belongs to no run.
+
+    `run_name` is that of the run or the night; the other columns are those of `run_events`.
+    """
+
+    __tablename__ = "operator_events"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    at_ms: Mapped[int] = mapped_column(BigInteger)
+    kind: Mapped[str] = mapped_column(String(32))
+    run_id: Mapped[int | None] = mapped_column(Integer)
+    run_name: Mapped[str | None] = mapped_column(Text)
+    cause: Mapped[str] = mapped_column(Text)
+    actor: Mapped[str] = mapped_column(Text)
+    old: Mapped[str | None] = mapped_column(Text)
+    new: Mapped[str | None] = mapped_column(Text)
+    reason: Mapped[str | None] = mapped_column(Text)
 
 
 class Job(Base):

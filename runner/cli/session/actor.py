@@ -1,0 +1,35 @@
+"""Who gives this command: made once a command, and handed to what it changes."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import socket
+import sys
+from typing import TYPE_CHECKING
+
+from runner.db.trail import Actor
+from runner.rules.command_line import recorded_command
+from runner.rules.redact import redact
+
+if TYPE_CHECKING:
+    from runner.settings import Settings
+
+
+def read_actor(settings: Settings, reason: str | None = None) -> Actor:
+    """Return the user and the host of this process and its command line; `reason` is the text of --reason."""
+    return Actor(
+        user=_user(),
+        host=socket.gethostname(),
+        command=recorded_command(sys.argv[1:], settings.secrets),
+        reason=redact(reason, settings.secrets) if reason else None,
+    )
+
+
+def _user() -> str:
+    """Return the name of the process's user, by the system: variables such as USER may say anything."""
+    uid = os.getuid()
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:  # usual in containers
+        return f"uid {uid}"
