@@ -20,10 +20,25 @@ from runner.rules.os_text import as_text
 from runner.rules.redact import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from click.shell_completion import CompletionItem
+
+
+_OPTIONS: Final = {  # flags, and the options of a run that they set
+    "rpm": "rpm",
+    "tpm": "tpm",
+    "budget": "budget_ticks",
+    "limit": "limit",
+    "max_waiting": "max_waiting",
+    "max_attempts": "max_attempts",
+    "max_failures": "max_failures",
+    "fail_on": "fail_on",
+    "on_ambiguous": "on_ambiguous",
+    "on_end": "on_end",
+}
+_FALSE_IS_NONE: Final = frozenset({"budget_ticks", "limit", "max_failures", "on_end"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +47,6 @@ class StartFlags:
 
     detach: bool
     timeout: float | None
-    on_end: str | None
     as_json: bool
     quiet: bool
     verbose: bool
@@ -40,7 +54,7 @@ class StartFlags:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFlags:
-    """The flags of `run`. `budget`: ticks; 0 is `none`. `rpm`, `tpm`: 0 is `none`. `timeout`: seconds."""
+    """The flags of `run`. `options`: those of the run that are named (`take_options`). `timeout`: seconds."""
 
     name: str | None
     new: bool
@@ -51,17 +65,8 @@ class RunFlags:
     strict: bool
     output: Path | None
     force: bool
-    limit: int | None
-    budget: int | None
-    rpm: int | None
-    tpm: int | None
-    max_attempts: int
-    on_ambiguous: str
-    max_waiting: int
-    max_failures: int | None
-    fail_on: tuple[str, ...]
+    options: Mapping[str, Any]
     timeout: float | None
-    on_end: str | None
     yes: bool
     as_json: bool
     quiet: bool
@@ -214,23 +219,44 @@ class Columns(Words):
 
 
 class Flaws(click.ParamType[tuple[str, ...]]):
-    """Words of `length`, `refusal` and `empty`, with commas between them."""
+    """Words of `length`, `refusal` and `empty`, with commas between them, or `none`, which is no word."""
 
     name = "flaws"
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:  # noqa: ARG002
         """Return how a user types it."""
-        return "FLAW,…"
+        return "FLAW,…|none"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, ...]:
         """Return the words in their order, each once."""
+        if value == "none":
+            return ()
         words = tuple(dict.fromkeys(value.split(","))) if isinstance(value, str) else tuple(value)
         for word in words:
             if word not in set(Flaw):
                 self.fail(f"{word!r} is none of {', '.join(Flaw)}", param, ctx)
         return words
+
+
+class ShellCommand(click.ParamType[str]):
+    """A command for the shell, or `none` for no command, which is "" inside."""
+
+    name = "command"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:  # noqa: ARG002
+        """Return how a user types it."""
+        return "CMD|none"
+
+    def convert(
+        self,
+        value: Any,
+        param: click.Parameter | None,  # noqa: ARG002 - click's signature
+        ctx: click.Context | None,  # noqa: ARG002
+    ) -> str:
+        """Return the command."""
+        return "" if value == "none" else str(value)
 
 
 class Occasion(click.ParamType[str]):
@@ -267,9 +293,29 @@ class ModelName(click.ParamType[str]):
         return name
 
 
+def is_named(parameter: str) -> bool:
+    """Return whether the command line of the running command names a parameter."""
+    source = click.get_current_context().get_parameter_source(parameter)
+    return source is ParameterSource.COMMANDLINE
+
+
 def is_model_given() -> bool:
     """Return whether the running command was given --model."""
-    return click.get_current_context().get_parameter_source("model") is not ParameterSource.DEFAULT
+    return is_named("model")
+
+
+def take_options(given: dict[str, Any]) -> dict[str, Any]:
+    """Remove the flags that are options of a run from those of a command; return the options that it names.
+
+    They have the names and the values of `db.runs.RunOptions`. A flag that was not named is missing: the run
+    keeps what an earlier command said.
+    """
+    named = {}
+    for flag, option in _OPTIONS.items():
+        value = given.pop(flag, None)
+        if is_named(flag):
+            named[option] = value or None if option in _FALSE_IS_NONE else value
+    return named
 
 
 def refuse_two_models(model_for_all: str | None) -> None:
@@ -292,11 +338,11 @@ maybe_run_argument: Final = click.argument("run", type=Text(), required=False, s
 budget_flag: Final = click.option(
     "--budget",
     type=Budget(),
-    help="Stop sending before the run costs more than this; possible costs count. Kept with the run. Exit 6.",
+    help="Stop sending before the run costs more than this; possible costs count. Exit 6.",
 )
 on_end_flag: Final = click.option(
     "--on-end",
-    metavar="CMD",
+    type=ShellCommand(),
     help="Shell command to call when the run has ended or is paused; it gets RUN_STATE, RUN_EXIT_CODE and"
     " others in its environment.",
 )
@@ -311,6 +357,9 @@ model_for_all_flag: Final = click.option(
     "--model-for-all", type=ModelName(), help="Model for every line, whatever it names."
 )
 yes_flag: Final = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+reason_flag: Final = click.option(
+    "--reason", metavar="TEXT", help="Why; kept beside the change, with who made it."
+)
 dry_run_flag: Final = click.option("--dry-run", is_flag=True, help="Only show what would be done.")
 json_flag: Final = click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
 quiet_flag: Final = click.option("-q", "--quiet", is_flag=True, help="Print only errors.")

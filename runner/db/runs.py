@@ -1,4 +1,4 @@
-"""The table `runs`: find runs, create them, change their options, move them between states."""
+"""The table `runs`: find runs, create them, move them between states."""
 
 from __future__ import annotations
 
@@ -19,13 +19,15 @@ from runner.rules.states import JobState, PauseReason, RunState
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from runner.db.events import RecordEvent
+
 _MOVING = (JobState.SUBMITTING, JobState.WAITING, JobState.COLLECTING, JobState.STORED)
 _NO_PAUSE = "pause_reason = NULL, pause_text = NULL"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
-    """The settings of a run that a user may change from one call to the next; stored with it as JSON.
+    """The settings of a run that a user may change; stored with it as JSON (`stored_options` changes them).
 
     `rpm` and `tpm`: None is not given, 0 is no limit at all. `limit`: only the first jobs of the file, up to
     this number. `budget_ticks`: None is no budget. `fail_on`: the flaws (chat_completion) that fail a job.
@@ -243,60 +245,47 @@ def set_ready(connection: Connection, run_id: int, total: int) -> None:
     )
 
 
-def replace_options(
-    connection: Connection, run_id: int, *, options: RunOptions, output_path: str | None
-) -> None:
-    """Replace the options of a run, and its output path unless that is None."""
-    connection.execute(
-        text(
-            "UPDATE runs SET options = :options, output_path = COALESCE(:output, output_path) WHERE id = :id"
-        ),
-        {
-            "id": run_id,
-            "options": json.dumps(asdict(options)),
-            "output": None if output_path is None else stored_path(output_path),
-        },
-    )
+def start(connection: Connection, run_id: int, now_ms: int, *, record: RecordEvent = events.note) -> bool:
+    """Move a ready, waiting or paused run to running; return whether it moved.
 
-
-def update_options(connection: Connection, run_id: int, **options: Any) -> None:
-    """Change some options of a run, by their names; the others are kept."""
-    stored = connection.execute(text("SELECT options FROM runs WHERE id = :id"), {"id": run_id}).scalar_one()
-    connection.execute(
-        text("UPDATE runs SET options = :options WHERE id = :id"),
-        {"id": run_id, "options": json.dumps(json.loads(stored) | options)},
-    )
-
-
-def start(connection: Connection, run_id: int, now_ms: int) -> bool:
-    """Move a ready, waiting or paused run to running; return whether it moved."""
+    `record`, here and in the moves below, writes the event of the move: that of a command says who gave it.
+    """
     change = f"state = 'running', {_NO_PAUSE}, started_at_ms = COALESCE(started_at_ms, :now)"
-    return _move(connection, run_id, ("ready", "waiting", "paused"), change, now_ms, events.STARTED)
+    sources = ("ready", "waiting", "paused")
+    return _move(connection, run_id, sources, change, now_ms, events.STARTED, record=record)
 
 
-def reopen(connection: Connection, run_id: int, now_ms: int) -> bool:
+def reopen(connection: Connection, run_id: int, now_ms: int, *, record: RecordEvent = events.note) -> bool:
     """Move an ended run to ready, after jobs of it became pending again; return whether it moved.
 
     Nobody finishes it before this transaction ends.
     """
     lock(connection, run_id)
     change = f"state = 'ready', finished_at_ms = NULL, {_NO_PAUSE}"
-    return _move(connection, run_id, ("finished", "cancelled"), change, now_ms, "reopened")
+    return _move(connection, run_id, ("finished", "cancelled"), change, now_ms, "reopened", record=record)
 
 
-def cancel(connection: Connection, run_id: int, now_ms: int) -> bool:
+def cancel(connection: Connection, run_id: int, now_ms: int, *, record: RecordEvent = events.note) -> bool:
     """Move a run to cancelled; jobs in flight are still collected. Return whether it moved."""
     sources = ("ready", "running", "waiting", "paused")
-    return _move(connection, run_id, sources, f"state = 'cancelled', {_NO_PAUSE}", now_ms, "cancelled")
+    change = f"state = 'cancelled', {_NO_PAUSE}"
+    return _move(connection, run_id, sources, change, now_ms, events.CANCELLED, record=record)
 
 
-def pause(connection: Connection, run_id: int, reason: PauseReason, why: str, now_ms: int) -> bool:
+def pause(
+    connection: Connection,
+    run_id: int,
+    reason: PauseReason,
+    why: str,
+    now_ms: int,
+    *,
+    record: RecordEvent = events.note,
+) -> bool:
     """Pause a run until a person starts it again; it is still collected. Return whether it moved."""
     change = "state = 'paused', pause_reason = :reason, pause_text = :why"
     values = {"reason": reason, "why": stored_text(why)}
-    return _move(
-        connection, run_id, ("running", "waiting"), change, now_ms, "paused", f"{reason}: {why}", values
-    )
+    sources, cause = ("running", "waiting"), f"{reason}: {why}"
+    return _move(connection, run_id, sources, change, now_ms, "paused", cause, values, record=record)
 
 
 def wait(connection: Connection, run_id: int, why: str, now_ms: int) -> bool:
@@ -320,6 +309,7 @@ def _move(
     event: str,
     cause: str = "",
     values: Mapping[str, str] = MappingProxyType({}),
+    record: RecordEvent = events.note,
 ) -> bool:
     """Update a run that is in one of the source states, and record the event; return whether it was.
 
@@ -332,7 +322,7 @@ def _move(
         {"id": run_id, **times, **values},
     )
     if moved.rowcount:
-        events.note(connection, run_id, now_ms, event, cause)
+        record(connection, run_id, now_ms, event, cause)
     return bool(moved.rowcount)
 
 
@@ -452,7 +442,7 @@ def claim_on_end(connection: Connection, run_id: int, now_ms: int) -> bool:
         newest_ids[bool(is_claim)] = event
     if newest_ids[True] > newest_ids[False]:
         return False
-    events.note(connection, run_id, now_ms, "told", "--on-end was called")
+    events.note(connection, run_id, now_ms, events.NOTIFIED, "--on-end was called")
     return True
 
 

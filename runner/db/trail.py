@@ -31,7 +31,7 @@ RECHECKED: Final = "rechecked"  # stored answers were checked again, nothing was
 REMOVED: Final = "removed"
 NIGHT_BEGUN: Final = "night_begun"
 NIGHT_SET: Final = "night_set"  # a later command named other options of the night
-REGRADED: Final = "regraded"
+GRADED_AGAIN: Final = "graded_again"
 BASELINE: Final = "baseline"  # a night was accepted, pinned or unpinned
 
 
@@ -102,10 +102,10 @@ def recorded_by(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandEvent:
-    """The one event of a command about a run or a night, as far as it is on record. `id` None: it is not yet.
+    """The one event of a command about a run or a night, as far as it is on record.
 
-    Without `run_id` it is an operator's event, of the night `name`. It is a value: where a transaction is
-    rolled back, the one from before still holds.
+    `id` is None before it is recorded. Without `run_id` it is an operator's event, of the night `name`. It is
+    a value: where a transaction is rolled back, the one from before still holds.
     """
 
     actor: Actor

@@ -6,8 +6,7 @@ jobs in the caller's transaction and returns how many it moved; the caller repea
 
 from __future__ import annotations
 
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from sqlalchemy.exc import DBAPIError
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
 
     from runner.db.session import Database
+    from runner.db.trail import CommandEvent
     from runner.rules.uncertain_cost import UncertainCost
 
 Result = TypeVar("Result")
@@ -50,23 +50,58 @@ CANCELLABLE = JobSelection(states=TRANSITIONS[Event.CANCEL].sources)
 ABANDONABLE = JobSelection(states=TRANSITIONS[Event.ABANDON].sources)
 
 
-def move_in_chunks(database: Database, step: Callable[[Connection, Deltas], int]) -> None:
-    """Call one of the moves below, each time in its own transaction, until it moves no job."""
-    while move_chunk(database, step):
-        pass
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobsEvent:
+    """The event of a command that moves jobs in chunks, with the number of jobs that it has moved so far."""
+
+    event: CommandEvent
+    kind: str
+    at_ms: int
+    moved: int = 0
+
+    def extended(self, connection: Connection, moved: int) -> JobsEvent:
+        """Return the event with the jobs of one more chunk, recorded; itself where there are none."""
+        if not moved:
+            return self
+        total = self.moved + moved
+        event = self.event.extended(connection, self.at_ms, self.kind, new={"jobs": total})
+        return replace(self, event=event, moved=total)
 
 
-def walk_in_chunks(database: Database, step: Callable[[int | None, Connection, Deltas], Walked]) -> int:
-    """Call a step, each time in its own transaction, after the last job of the call before; return the moves.
+def move_in_chunks(
+    database: Database, event: JobsEvent, step: Callable[[Connection, Deltas], int]
+) -> JobsEvent:
+    """Call one of the moves below, each time in its own transaction, until it moves no job.
 
-    It looks at no job twice: one that was sent again may have failed again meanwhile.
+    Return the event of the command, which is on record as soon as a job has moved.
     """
-    total, after = 0, None
+
+    def one(connection: Connection, deltas: Deltas) -> JobsEvent:
+        return event.extended(connection, step(connection, deltas))
+
+    while (later := move_chunk(database, one)) is not event:
+        event = later
+    return event
+
+
+def walk_in_chunks(
+    database: Database, event: JobsEvent, step: Callable[[int | None, Connection, Deltas], Walked]
+) -> JobsEvent:
+    """Call a step, each time in its own transaction, after the last job of the call before.
+
+    It looks at no job twice: one that was sent again may have failed again meanwhile. Return the event of the
+    command, with the number of jobs that were moved.
+    """
+    after: int | None = None
+
+    def one(connection: Connection, deltas: Deltas) -> tuple[JobsEvent, int | None]:
+        walked = step(after, connection, deltas)
+        return event.extended(connection, walked.moved), walked.last
+
     while True:
-        walked = move_chunk(database, partial(step, after))
-        total, after = total + walked.moved, walked.last
+        event, after = move_chunk(database, one)
         if after is None:
-            return total
+            return event
 
 
 def move_chunk(database: Database, step: Callable[[Connection, Deltas], Result]) -> Result:

@@ -7,8 +7,9 @@ from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from runner.db import recheck_moves, runs, user_moves
+from runner.db import recheck_moves, runs, trail, user_moves
 from runner.db.recheck_moves import Rechecked
+from runner.db.session import clock_ms
 from runner.rules.errors import UsageError
 from runner.rules.recheck_rules import has_repair, recheck_of
 from runner.rules.states import JobState
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from runner.db.counters import Deltas
     from runner.db.session import Database
+    from runner.db.trail import CommandEvent
     from runner.rules.recheck_rules import Recheck
 
 
@@ -31,6 +33,11 @@ class RecheckCounts:
     valid: int = 0
     invalid: int = 0
 
+    @property
+    def changed(self) -> int:
+        """Return how many jobs have another state now."""
+        return self.valid + self.invalid
+
     def add(self, changed: Sequence[Rechecked]) -> None:
         """Count answers that are another thing to their jobs now."""
         invalid = sum(row.error is not None for row in changed)
@@ -38,12 +45,15 @@ class RecheckCounts:
         self.invalid += invalid
 
 
-def recheck_answers(database: Database, run_id: int, recipe: str, *, dry_run: bool) -> RecheckCounts:
+def recheck_answers(
+    database: Database, event: CommandEvent, run_id: int, recipe: str, *, dry_run: bool
+) -> RecheckCounts:
     """Move the jobs whose stored answers are another thing by `recipe`, page by page; return how many.
 
     Invalid rows are checked, and without repair those that are ok, too. With `dry_run` nothing is moved.
-    Killed midway it can be called again: what was moved is not checked a second time. Raises UsageError where
-    another command has switched the repair since: the run has one rule at a time.
+    Killed midway it can be called again: what was moved is not checked a second time. `event` is that of the
+    command; a page that moves a job extends it. Raises UsageError where another command has switched the
+    repair since: the run has one rule at a time.
     """
     rules, counts = recheck_of(recipe), RecheckCounts()
     states = (JobState.FAILED,) if has_repair(recipe) else (JobState.FAILED, JobState.SUCCEEDED)
@@ -51,8 +61,9 @@ def recheck_answers(database: Database, run_id: int, recipe: str, *, dry_run: bo
         for page in _pages(database, run_id, state):
             changed = _changed(page, state, rules, counts)
             if changed and not dry_run:
-                moved = user_moves.move_chunk(database, partial(_move, run_id, recipe, changed))
-                changed = [row for row in changed if row.job_id in moved]
+                so_far = counts.changed
+                step = partial(_move, run_id, recipe, changed, event, so_far)
+                changed, event = user_moves.move_chunk(database, step)
             counts.add(changed)
     return counts
 
@@ -97,15 +108,27 @@ def _rechecked(row: Row[Any], state: JobState, rules: Recheck) -> Rechecked | No
 
 
 def _move(
-    run_id: int, recipe: str, changed: Sequence[Rechecked], connection: Connection, deltas: Deltas
-) -> set[int]:
-    """Move jobs; return those that moved. The run is locked after them, as a retry does."""
+    run_id: int,
+    recipe: str,
+    changed: Sequence[Rechecked],
+    event: CommandEvent,
+    so_far: int,
+    connection: Connection,
+    deltas: Deltas,
+) -> tuple[list[Rechecked], CommandEvent]:
+    """Move jobs, of which `so_far` have moved; return those that moved, and the event with them.
+
+    The run is locked after them, as a retry does.
+    """
     moved = recheck_moves.move(connection, changed, deltas)
     runs.lock(connection, run_id)
     run = runs.find(connection, run_id)
     if run is not None and run.recipe is not None and has_repair(run.recipe) != has_repair(recipe):
         _refuse_switched(run_id, is_on=has_repair(run.recipe))
-    return moved
+    if moved:
+        new = {"jobs": so_far + len(moved)}
+        event = event.extended(connection, clock_ms(connection), trail.RECHECKED, new=new)
+    return [row for row in changed if row.job_id in moved], event
 
 
 def _refuse_switched(run_id: int, *, is_on: bool) -> NoReturn:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from runner.db import runs
+from runner.db import runs, trail
 from runner.db.evaluation import grades, nights
 from runner.db.evaluation.measurements import measurements
+from runner.db.trail import CommandEvent
 from runner.evals.grading.grade_measurement import grade_run
 from runner.evals.grading.suite_graders import grader_hashes, open_graders
 from runner.evals.night.stored_night import read_graded, read_night
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from runner.db.evaluation.measurements import MeasurementRow
     from runner.db.evaluation.nights import NightRow
     from runner.db.session import Database
+    from runner.db.trail import Actor
     from runner.evals.night.stored_night import StoredNight
     from runner.rules.evaluation.suite import Suite
 
@@ -124,11 +126,18 @@ def _regrade(
         grade_run(database, measurement.id, measurement.run_id, graded, graders, with_answers=False)
 
 
-def adopt_graders(database: Database, rows: Sequence[NightRow], suite: Suite, folder: Path) -> dict[str, int]:
-    """Let nights have the graders and gates of a suite; return the ids of the graders by name."""
+def adopt_graders(
+    database: Database, rows: Sequence[NightRow], suite: Suite, folder: Path, actor: Actor
+) -> tuple[dict[str, int], dict[int, CommandEvent]]:
+    """Let nights have the graders and gates of a suite; return the ids of the graders by name.
+
+    And the events of the command, by the ids of the nights: each is graded again, so each has one.
+    """
     shas = grader_hashes(suite, folder)
     specs = {spec.name: (shas[spec.name], orjson.dumps(spec)) for spec in suite.graders}
     ids: dict[str, int] = {}
+    events: dict[int, CommandEvent] = {}
+    now_ms = database.now_ms()
     with database.write() as connection:
         for row in rows:
             own = replace(decode_suite(row.spec), graders=suite.graders, gates=suite.gates)
@@ -136,4 +145,7 @@ def adopt_graders(database: Database, rows: Sequence[NightRow], suite: Suite, fo
             ids = nights.set_graders(
                 connection, row, specs, spec=encode_suite(own), content=encode_content(content)
             )
-    return ids
+            event = CommandEvent(actor=actor, name=row.name)
+            graders = {"graders": list(specs)}
+            events[row.id] = event.extended(connection, now_ms, trail.GRADED_AGAIN, new=graders)
+    return ids, events

@@ -6,7 +6,9 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from runner.db import new_jobs, removal, runs
+from runner.db import new_jobs, removal, runs, trail
+from runner.db.stored_options import options_in_force
+from runner.db.trail import CommandEvent
 from runner.intake.insert_jobs import JobInserter
 from runner.intake.new_run import new_run_name, refuse_another_run, refuse_name_of_night
 from runner.intake.other_content import other_content
@@ -21,8 +23,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
+    from sqlalchemy import Connection
+
     from runner.db.runs import RunOptions, RunRow
     from runner.db.session import Database
+    from runner.db.trail import Actor
     from runner.intake.insert_jobs import Progress
     from runner.intake.run_input import RunInput
     from runner.rules.diagnostics import Diagnostic
@@ -35,7 +40,8 @@ class LoadResult:
     `total` is the number of jobs, `bad_total` that of skipped lines, or rows where `is_table`; the lines are
     in the file `bad_path`. `input_path` is where the run was loaded from. `same_content_run` is an earlier
     run of the same content with other flags. `warnings` are the first ones of `warnings_total`.
-    `other_model_total`: lines that name another model than --model.
+    `other_model_total`: lines that name another model than --model. `event`: that of the command, where it
+    has loaded the run.
     """
 
     run_id: int
@@ -50,9 +56,10 @@ class LoadResult:
     bad_path: Path | None = None
     other_model_total: int = 0
     is_table: bool = False
+    event: CommandEvent | None = None
 
 
-def load(
+def load(  # noqa: PLR0913 - what is loaded, as what, by whom, and how it is followed
     database: Database,
     source: RunInput,
     *,
@@ -64,14 +71,16 @@ def load(
     progress: Progress = lambda _lines, _bytes: None,
     tally: Tally | None = None,
     is_of_night: bool = False,
+    actor: Actor | None = None,
 ) -> LoadResult:
     """Load an input as a run, unless it is loaded already; return which run that is.
 
     `occasion` is part of the identity; the caller holds a lock of stem and occasion. `lock` returns the
     state folder's lock of a name. `progress` is called with (lines, bytes) read so far,
     after each chunk. `tally` adds up the requests for an estimate. `is_of_night`: the run is that of a night,
-    and may have its name. Raises JobFileError or TableError with the
-    bad lines (nothing is loaded), UsageError where a run of this name or path has other content.
+    and may have its name. `actor`: the command that loads it; None in a worker. Raises JobFileError or
+    TableError with the bad lines (nothing is loaded), UsageError where a run of this name or path has other
+    content.
     """
     sha256, size_bytes = source.digest()
     same = _identity(database, source, sha256, name, occasion)
@@ -100,6 +109,7 @@ def load(
                 recipe=source.recipe,
                 needs=source.needs,
             )
+            event = _recorded(connection, run_id, actor, options, database.now_ms())
         with _removed_on_error(database, run_id):
             reading = source.read(tally or Tally(day_of(database.now_ms())))
             JobInserter(database, run_id, reading, progress).insert_all(size_bytes)
@@ -108,6 +118,7 @@ def load(
             bad_path = reading.accept()
         with database.write() as connection:
             runs.set_ready(connection, run_id, reading.total)
+            event = _with_total(connection, event, reading.total, database.now_ms())
         return LoadResult(
             run_id=run_id,
             name=run_name,
@@ -121,7 +132,25 @@ def load(
             bad_path=bad_path,
             other_model_total=reading.other_model_total,
             is_table=source.recipe is not None,
+            event=event,
         )
+
+
+def _recorded(
+    connection: Connection, run_id: int, actor: Actor | None, options: RunOptions, now_ms: int
+) -> CommandEvent | None:
+    """Record that a command loads a run, with the options that it gives it."""
+    if actor is None:
+        return None
+    event = CommandEvent(actor=actor, run_id=run_id)
+    return event.extended(connection, now_ms, trail.LOADED, new=options_in_force(options))
+
+
+def _with_total(
+    connection: Connection, event: CommandEvent | None, total: int, now_ms: int
+) -> CommandEvent | None:
+    """Record how many jobs the command has loaded."""
+    return None if event is None else event.extended(connection, now_ms, trail.LOADED, new={"jobs": total})
 
 
 def _same_content(database: Database, sha256: str, *, is_expected: object) -> RunRow | None:

@@ -42,6 +42,12 @@ def label_fields(stored: str) -> tuple[LabelField, ...]:
     return tuple(fields_of_schema(orjson.loads(stored)["schema"]))
 
 
+def output(stored: str) -> dict[str, object]:
+    """Return the columns and the prefix of a stored recipe, by name."""
+    found: dict[str, object] = orjson.loads(stored)["out"]
+    return found
+
+
 def with_output(stored: str, wanted: str) -> str:
     """Return a stored recipe with the columns and the prefix of another one; nothing else changes."""
     return orjson.dumps(orjson.loads(stored) | {"out": orjson.loads(wanted)["out"]}).decode()

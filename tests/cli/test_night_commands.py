@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import jsonschema
 import orjson
 import pytest
+from actors import trail_of
 from cli_calls import run_command
 from night_driver import REPORT, NightDriver, suite_of
 from night_reports import outage, regressed, report
@@ -21,6 +22,8 @@ from runner.db.session import Database
 from runner.rules.json_object import encoded
 
 if TYPE_CHECKING:
+    from actors import TrailRow
+
     from runner.rules.evaluation.night_report import NightReport
 
 CODE_SUITE = """
@@ -58,6 +61,14 @@ def home(tmp_path: Path) -> Path:
 def printed(home: Path, *words: str, code: int = 0) -> str:
     env = {"RUNNER_HOME": str(home / "home"), "PATH": "/usr/bin:/bin"}
     return run_command(words, home, env, code).output
+
+
+def trail_at(home: Path) -> list[TrailRow]:
+    """Return the events of commands about nights."""
+    database = Database(f"sqlite:///{home / 'home' / 'runner.db'}")
+    found = trail_of(database, "operator_events")
+    database.close()
+    return found
 
 
 def json_of(home: Path, *words: str) -> Any:
@@ -190,6 +201,11 @@ def test_a_night_is_pinned_under_a_name(home: Path) -> None:
         {"name": "2026-12-01", "night": "answers@2026-12-01"},
         {"name": "spring", "night": "answers@2026-12-03"},
     ]
+    assert [(event.old, event.new) for event in trail_at(home)][1:] == [
+        ({"pinned_as": None}, {"pinned_as": "spring"}),
+        ({"pinned_as": "spring"}, {"pinned_as": None}),
+        ({"pinned_as": None}, {"pinned_as": "spring"}),
+    ], "the night that lost the name has an event, too"
     assert "pinned as spring" in printed(home, "baseline", "answers")
 
     assert "no longer pinned as spring" in printed(home, "baseline", "answers", "unpin", "spring")

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+from actors import event_of
 from cli_calls import run_command
 from live_runner import LiveRunner, Simulator, wait_until, write_jobs
 from run_driver import NOW_MS, RunDriver, new_run
@@ -17,6 +18,7 @@ from runner.cli.render.ending_text import idle_reason, no_worker_lines
 from runner.cli.render.live_object import live_object
 from runner.cli.render.run_list import run_object
 from runner.cli.render.status_lines import status_lines
+from runner.cli.session.run_start import RunStart
 from runner.cli.session.work import activate_run
 from runner.db import runs, workers
 from runner.rules.states import JobState, PauseReason
@@ -192,7 +194,8 @@ def test_a_start_while_no_engine_is_there_is_on_record(database: Database) -> No
 
     driver = new_run(database, 1)
 
-    assert activate_run(database, driver.run_id, Starting())  # type: ignore[arg-type]
+    start = RunStart(event=event_of(driver.run_id))
+    assert activate_run(database, driver.run_id, Starting(), start)  # type: ignore[arg-type]
 
     starts = driver.rows("SELECT cause FROM run_events WHERE kind = 'started' ORDER BY id")
     assert [row.cause for row in starts] == ["", "again"]

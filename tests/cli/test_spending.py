@@ -16,7 +16,7 @@ from runner.cli.render.live_object import live_object
 from runner.cli.render.progress import money_text
 from runner.cli.render.summary_table import summary_lines
 from runner.cli.session.budget_prices import effective_budget, require_prices
-from runner.db import result_moves, runs
+from runner.db import result_moves, stored_options
 from runner.db.runs import RunOptions
 from runner.rules.errors import UsageError
 from runner.rules.states import Event, JobState
@@ -30,18 +30,18 @@ USD = 10**10
 
 
 def test_a_budget_is_kept_until_another_is_given(database: Database) -> None:
-    """None is not given, 0 is `none`: only a given budget changes it."""
+    """None takes it away; a command that does not name it leaves it."""
     run_id = new_run(database, 1, RunOptions(budget_ticks=5 * USD, rpm=7)).run_id
 
     def kept() -> int | None:
-        return effective_budget(database, run_id, None)
+        return effective_budget(database, run_id, {})
 
     assert kept() == 5 * USD
-    assert effective_budget(database, run_id, 0) is None
-    assert effective_budget(database, run_id, 3) == 3
+    assert effective_budget(database, run_id, {"budget_ticks": None}) is None
+    assert effective_budget(database, run_id, {"budget_ticks": 3}) == 3
     for budget_ticks in (9 * USD, None):
         with database.write() as connection:
-            runs.update_options(connection, run_id, budget_ticks=budget_ticks)
+            stored_options.change(connection, run_id, {"budget_ticks": budget_ticks}, 1)
         assert kept() == budget_ticks
     assert snapshot_of_run(database, run_id).run.options.rpm == 7, "nothing else changes"
 

@@ -108,7 +108,9 @@ def test_limits_given_later_are_adopted(workspace: Workspace) -> None:
     assert workspace.accepted() == 1
     workspace.run("run jobs.jsonl --limit 1", code=8)
     assert workspace.accepted() == 1
-    workspace.run("run jobs.jsonl --rpm none")
+    workspace.run("run jobs.jsonl --rpm none", code=8)
+    assert workspace.accepted() == 1, "the limit stays with the run"
+    workspace.run("run jobs.jsonl --limit none")
     assert "already loaded as run 1" in workspace.stderr
     assert workspace.accepted() == 2
 
@@ -144,7 +146,7 @@ def test_a_changed_file_is_refused_with_the_choice(workspace: Workspace) -> None
         assert "start a fresh run with --new" in workspace.stderr
     assert workspace.load("jobs.jsonl --new") == (2, True)
     (workspace.folder / "jobs.jsonl").write_bytes(old)
-    workspace.run("run jobs.jsonl")
+    workspace.run("run jobs.jsonl --limit none")
     assert "already loaded as run 1" in workspace.stderr
     assert workspace.accepted() == 2
 
@@ -277,7 +279,7 @@ def test_what_is_no_occasion_is_a_usage_error(offline: Workspace) -> None:
 def test_the_command_that_carries_on_names_the_night(workspace: Workspace) -> None:
     """`today` would be another run tomorrow."""
     workspace.run("run jobs.jsonl --new --occasion today --limit 1", code=8)
-    workspace.run("run jobs.jsonl --occasion=today --budget 0.0000001", code=6)
+    workspace.run("run jobs.jsonl --occasion=today --limit none --budget 0.0000001", code=6)
     (name,) = [run["name"] for run in json.loads(workspace.run("list --json"))["runs"]]
     day = name.removeprefix("jobs@")
     workspace.run("pause 1")

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from actors import event_of
 from run_driver import (
     COST,
     NOW_MS,
@@ -223,6 +224,7 @@ def test_a_cancel_and_the_answers_of_a_worker_wait_for_each_other_and_go_on(
         start.wait(120)
         user_moves.move_in_chunks(
             postgres_database,
+            user_moves.JobsEvent(event=event_of(run), kind="jobs_cancelled", at_ms=NOW_MS),
             lambda c, d: user_moves.abandon(c, run, NOW_MS, d, lambda _: unread(1), rows_max=50),
         )
         cancelled.append(1)

@@ -8,7 +8,7 @@ import pytest
 from run_driver import NOW_MS, first_job, new_run, received, requeue_row, settled
 from sqlalchemy import text
 
-from runner.db import events, job_moves, result_moves, runs
+from runner.db import events, job_moves, result_moves, runs, stored_options
 from runner.db.runs import RunOptions
 from runner.rules.states import Event, JobState, PauseReason, RunState
 
@@ -167,7 +167,8 @@ def test_a_lower_limit_than_before_pauses_too(database: Database) -> None:
     for _ in range(4):
         end_next(driver)
     with database.write() as connection:
-        runs.replace_options(connection, driver.run_id, options=RunOptions(limit=2), output_path="/out")
+        stored_options.change(connection, driver.run_id, {"limit": 2}, NOW_MS)
+        stored_options.set_output_path(connection, driver.run_id, "/out")
 
     finish(driver)
 

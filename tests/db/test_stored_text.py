@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from run_driver import NOW_MS
 
-from runner.db import earlier_answers, events, occasions, runs
+from runner.db import earlier_answers, events, occasions, runs, stored_options
 from runner.db.runs import RunOptions
 from runner.db.stored_text import path_of, stored_path, stored_text
 from runner.rules.os_text import is_text
@@ -51,7 +51,8 @@ def test_a_run_of_any_path_is_stored_and_found(database: Database) -> None:
             connection, identity="x", name="n", input_path=BYTES, input_sha256="s",
             options=RunOptions(), now_ms=NOW_MS, occasion="night",
         )  # fmt: skip
-        runs.replace_options(connection, run_id, options=RunOptions(on_end=on_end), output_path=BYTES + "x")
+        stored_options.change(connection, run_id, {"on_end": on_end}, NOW_MS)
+        stored_options.set_output_path(connection, run_id, BYTES + "x")
         events.note(connection, run_id, NOW_MS, events.WARNING, f"{BYTES} is gone")
         events.note_once(connection, run_id, NOW_MS, events.WARNING, f"{BYTES} is gone")
     with database.read() as connection:

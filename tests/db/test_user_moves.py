@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from actors import event_of, trail_of
 from run_driver import NOW_MS, RunDriver, new_run, received, requeue_row, settled, unread
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
@@ -217,7 +218,9 @@ def test_a_retry_with_another_model_that_crosses_a_worker_is_done_again(postgres
         run = runs.find(connection, driver.run_id)
     assert run is not None
     postgres_database.engine.dispose()
-    user = threading.Thread(target=new_model.send_again, args=(postgres_database, run, HELD, "grok-4.5"))
+    begun = user_moves.JobsEvent(event=event_of(run.id), kind="retried", at_ms=NOW_MS)
+    given = (postgres_database, begun, run, HELD, "grok-4.5")
+    user = threading.Thread(target=new_model.send_again, args=given)
     with postgres_database.engine.connect() as worker:
         worker.execute(text("SET deadlock_timeout = '60s'"))
         worker.execute(text("SELECT 1 FROM runs FOR UPDATE"))
@@ -232,6 +235,7 @@ def test_a_retry_with_another_model_that_crosses_a_worker_is_done_again(postgres
 
     assert (driver.state(job), driver.row(job).model) == (JobState.PENDING, "grok-4.5")
     assert not driver.recount().items() - driver.counts().items()
+    assert [found.new for found in trail_of(postgres_database)] == [{"jobs": 1}], "it is on record once"
 
 
 def wait_for_a_waiting_one(database: Database) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from actors import event_of
 from labeled_run import INVALID, SCHEMA, answer, recipe_of
 from run_driver import COST, NOW_MS, RunDriver, accepted, new_run, received, settled
 
@@ -56,7 +57,7 @@ def check(driver: RunDriver, recipe: str, *, dry_run: bool = False) -> tuple[int
     """Check all answers by a recipe that becomes the run's; return how many were checked, fit now, do not."""
     if not dry_run:
         driver.in_transaction(lambda c, _: recheck_moves.set_recipe(c, driver.run_id, recipe))
-    found = recheck_answers(driver.database, driver.run_id, recipe, dry_run=dry_run)
+    found = recheck_answers(driver.database, event_of(driver.run_id), driver.run_id, recipe, dry_run=dry_run)
     assert isinstance(found, RecheckCounts)
     return found.checked, found.valid, found.invalid
 
@@ -194,7 +195,7 @@ def test_nothing_is_moved_by_a_repair_that_was_switched_since(
     before, counts = columns(driver, job), driver.counts()
 
     with pytest.raises(UsageError, match=said):
-        recheck_answers(driver.database, driver.run_id, wanted, dry_run=False)
+        recheck_answers(driver.database, event_of(driver.run_id), driver.run_id, wanted, dry_run=False)
 
     assert columns(driver, job) == before
     assert driver.counts() == counts
@@ -205,7 +206,9 @@ def test_a_switched_output_is_no_other_repair(database: Database) -> None:
     driver = new_run(database, 1, recipe=recipe_of(SCHEMA, ask={"repair": True}, out={"columns": ["cost"]}))
     job = invalid(driver, PROSE)
 
-    assert recheck_answers(driver.database, driver.run_id, ON, dry_run=False).valid == 1
+    assert (
+        recheck_answers(driver.database, event_of(driver.run_id), driver.run_id, ON, dry_run=False).valid == 1
+    )
     assert driver.state(job) is JobState.SUCCEEDED
 
 

@@ -10,7 +10,7 @@ import pytest
 from run_driver import COST, LEASE_MS, NOW_MS, RunDriver, accepted, new_run, received, requeue_row, settled
 from sqlalchemy import text
 
-from runner.db import budget_account, job_moves, result_moves, runs
+from runner.db import budget_account, job_moves, result_moves, runs, stored_options
 from runner.db.counters import Deltas
 from runner.db.outcomes import Cause
 from runner.db.runs import RunOptions
@@ -145,7 +145,7 @@ def test_another_budget_holds_at_once(database: Database) -> None:
     driver = budgeted(database, 100)
     for ticks, fits in ((250, 2), (None, 3)):
         with database.write() as connection:
-            runs.update_options(connection, driver.run_id, budget_ticks=ticks)
+            stored_options.change(connection, driver.run_id, {"budget_ticks": ticks}, NOW_MS)
         assert go(driver, driver.leased(rows_max=3), 100) == fits
 
 

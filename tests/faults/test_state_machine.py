@@ -36,6 +36,7 @@ from runner.db import (
     orphans,
     result_moves,
     runs,
+    stored_options,
     unreadables,
     workers,
 )
@@ -502,7 +503,7 @@ class JobsStateMachine(RuleBasedStateMachine):
     def lift_budget(self) -> None:
         """Resume the run without a budget, as a user would."""
         with self.database.write() as connection:
-            runs.update_options(connection, self.run_id, budget_ticks=None)
+            stored_options.change(connection, self.run_id, {"budget_ticks": None}, self.now_ms)
             runs.start(connection, self.run_id, self.now_ms)
         self.options = replace(self.options, budget_ticks=None)
 

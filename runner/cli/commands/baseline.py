@@ -9,17 +9,22 @@ import click
 from runner.cli import flags
 from runner.cli.printing import print_escaped, print_json, print_note
 from runner.cli.render.night_baseline import baseline_lines, baseline_object
+from runner.cli.session.actor import read_actor
 from runner.cli.session.context import existing_database, read_settings
 from runner.cli.session.find_night import find_night, need_suite
+from runner.db import trail
 from runner.rules.errors import UsageError
 from runner.rules.evaluation.pool import POOL_MOST
 from runner.rules.occasion import is_occasion
 from runner.rules.shell_words import shell_word
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sqlalchemy import Connection
 
     from runner.db.evaluation.nights import NightRow
+    from runner.db.trail import Actor
 
 _HELP: Final = """\
 Show or change what the nights of SUITE (its name) are compared with.
@@ -55,12 +60,15 @@ def command(
     from runner.db.evaluation import history
 
     _check_words(suite, action, night, name)
-    with existing_database(read_settings()) as database:
+    settings = read_settings()
+    with existing_database(settings) as database:
         done = ""
         if night is not None:
+            actor = read_actor(settings)
             with database.write() as connection:
-                found = _find(connection, action, need_suite(connection, suite), night)
-                done = _change(connection, action, found, name)
+                before = _marks(connection, need_suite(connection, suite))
+                done = _change(connection, action, _find(connection, action, suite, night), name)
+                _record(connection, actor, before, _marks(connection, suite), database.now_ms())
         with database.read() as connection:
             nights = history.read(connection, need_suite(connection, suite))
     if as_json:
@@ -121,6 +129,38 @@ def _change(connection: Connection, action: str, night: NightRow, name: str | No
             f"  runner baseline {shell_word(night.suite)} pin {shell_word(night.name)} --as NAME",
         )
     )
+
+
+def _marks(connection: Connection, suite: str) -> dict[str, dict[str, object]]:
+    """Return of each night of a suite, by its name, whether it is accepted and the name it is pinned as."""
+    from runner.db.evaluation import nights
+
+    return {
+        night.name: {"is_accepted": night.is_accepted, "pinned_as": night.pinned_as}
+        for night in nights.of_suite(connection, suite)
+    }
+
+
+def _record(
+    connection: Connection,
+    actor: Actor,
+    before: Mapping[str, Mapping[str, object]],
+    after: Mapping[str, Mapping[str, object]],
+    now_ms: int,
+) -> None:
+    """Record what has changed of each night, also of one whose name as a pin another night has now."""
+    for night, old in before.items():
+        new = {mark: value for mark, value in after[night].items() if value != old[mark]}
+        if new:
+            trail.record_operator_event(
+                connection,
+                now_ms,
+                trail.BASELINE,
+                actor=actor,
+                run_name=night,
+                old={mark: old[mark] for mark in new},
+                new=new,
+            )
 
 
 def _need_valid(connection: Connection, action: str, night: NightRow) -> None:

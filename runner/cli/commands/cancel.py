@@ -11,13 +11,15 @@ from runner.cli.printing import print_json, print_note
 from runner.cli.render import text
 from runner.cli.render.ending_text import done_text, outstanding_lines
 from runner.cli.render.live_object import live_object
+from runner.cli.session.actor import read_actor
 from runner.cli.session.choose_jobs import choose_jobs, left_out_line, nothing_chosen
 from runner.cli.session.confirm import confirm
 from runner.cli.session.context import existing_database, find_working_run, read_settings
 from runner.cli.session.run_state import read_snapshot, snapshot_of
-from runner.db import chosen_jobs, runs, user_moves
+from runner.db import chosen_jobs, events, runs, trail, user_moves
 from runner.db.counters import Deltas
 from runner.db.run_snapshot import Part
+from runner.db.trail import CommandEvent
 from runner.engine import cost_bounds, run_completion
 from runner.rules.errors import UsageError
 from runner.rules.states import FINAL, JobState, RunState
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from runner.db.job_selection import JobSelection
     from runner.db.runs import RunRow
     from runner.db.session import Database
+    from runner.db.trail import Actor
     from runner.engine.cost_bounds import PriceBasis
     from runner.rules.uncertain_cost import UncertainCost
 
@@ -63,12 +66,21 @@ Example, look first; then only two jobs:
 @click.option(
     "--now", is_flag=True, help="Also abandon answers that are not collected yet; they may be billed."
 )
+@flags.reason_flag
 @flags.dry_run_flag
 @flags.yes_flag
 @flags.json_flag
 @flags.quiet_flag
 def command(
-    run: str, *, now: bool, dry_run: bool, yes: bool, as_json: bool, quiet: bool, **given: Any
+    run: str,
+    *,
+    now: bool,
+    reason: str | None,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+    quiet: bool,
+    **given: Any,
 ) -> None:
     """End RUN (an id or a name): jobs that were not sent, or are held, are cancelled."""
     typed = flags.JobFilter(**given)
@@ -82,7 +94,7 @@ def command(
         if not confirm(plan.question, yes=yes, dry_run=dry_run, as_json=as_json):
             return
         pricing = cost_bounds.price_basis(settings.base_url, settings.prices, snapshot.counts)
-        cancelled = _cancel(database, found.id, pricing, plan)
+        cancelled = _cancel(database, read_actor(settings, reason), found, pricing, plan)
         snapshot = read_snapshot(settings, database, found.id, Part.OBJECT)
         if as_json:
             print_json(live_object(snapshot))
@@ -158,12 +170,15 @@ def _question(snapshot: Snapshot, *, now: bool) -> str:
     return f"cancel {ended} of run {snapshot.run.id} and {verb} {out} that are out"
 
 
-def _cancel(database: Database, run_id: int, pricing: PriceBasis, plan: _CancelPlan) -> int:
+def _cancel(database: Database, actor: Actor, run: RunRow, pricing: PriceBasis, plan: _CancelPlan) -> int:
     """Cancel the chosen jobs, and the run if it is the whole; return how many jobs."""
-    now_ms, cancelled = database.now_ms(), 0
+    now_ms, event = database.now_ms(), CommandEvent(actor=actor, run_id=run.id)
+    kind = trail.JOBS_CANCELLED
     if plan.is_whole:
         with database.write() as connection:
-            runs.cancel(connection, run_id, now_ms)
+            if runs.cancel(connection, run.id, now_ms, record=events.note_nothing):
+                kind, old, new = events.CANCELLED, {"state": run.state}, {"state": RunState.CANCELLED}
+                event = event.extended(connection, now_ms, kind, old=old, new=new)
 
     def cost_of(row: Row[Any]) -> UncertainCost | None:
         return cost_bounds.uncertain_cost(
@@ -171,13 +186,13 @@ def _cancel(database: Database, run_id: int, pricing: PriceBasis, plan: _CancelP
         )
 
     def cancel_some(connection: Connection, deltas: Deltas) -> int:
-        nonlocal cancelled
-        moved = user_moves.cancel(connection, run_id, now_ms, deltas, selection=plan.selection)
-        moved += user_moves.abandon(connection, run_id, now_ms, deltas, cost_of, selection=plan.selection)
-        cancelled += moved
-        return moved
+        moved = user_moves.cancel(connection, run.id, now_ms, deltas, selection=plan.selection)
+        return moved + user_moves.abandon(
+            connection, run.id, now_ms, deltas, cost_of, selection=plan.selection
+        )
 
-    user_moves.move_in_chunks(database, cancel_some)
+    begun = user_moves.JobsEvent(event=event, kind=kind, at_ms=now_ms)
+    cancelled = user_moves.move_in_chunks(database, begun, cancel_some).moved
     with database.write() as connection:
-        run_completion.complete_if_done(connection, run_id, now_ms, Deltas(0), pricing)
+        run_completion.complete_if_done(connection, run.id, now_ms, Deltas(0), pricing)
     return cancelled

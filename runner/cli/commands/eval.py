@@ -20,7 +20,8 @@ nights before: did it get worse, or is it noise? The same command again continue
 
 The night is SUITE@DATE. One that looks worse is measured a second time before it alarms. Exit code 10:
 regressed; 11: no verdict. The report is written as SUITE.DATE.eval.json, .md, .junit.xml and .items.csv.
-A night that was not finished is finished first.
+A night that was not finished is finished first. Options such as --rpm and --budget stay with the night:
+a later call changes only those that it names.
 
 --on-end is called once when the night has its verdict, and once more where a later call gives it another
 one, as after `runner retry`: never twice for the same. It gets RUN_VERDICT too.
@@ -60,7 +61,10 @@ def command(file: Path, **given: Any) -> int:
         if settings.api_key is not None:
             check_connections(settings)
         with gc_paused():
+            from runner.cli.session.actor import read_actor
             from runner.cli.session.eval_night import eval_suite
             from runner.cli.session.night_calls import EvalFlags
 
-        return eval_suite(settings, lease, file, EvalFlags(**given))
+        options = flags.take_options(given)
+        eval_flags = EvalFlags(**given, options=options)
+        return eval_suite(settings, lease, file, eval_flags, read_actor(settings))

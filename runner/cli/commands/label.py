@@ -21,8 +21,8 @@ _HELP: Final = """\
 Label each row of TABLE (CSV, TSV, JSONL or Parquet), and write the table with the labels added.
 
 Every row comes out once and in its place, with a _status. An answer that does not fit the labels is
-asked for again. The same command again continues where it stopped; other flags such as --rpm are those
-of `runner run`. A recipe file says the same as the flags. TABLE may be - for stdin.
+asked for again. The same command again continues where it stopped. Other flags, such as --rpm, are those
+of `runner run` and stay with the run. A recipe file says the same as the flags. TABLE may be - for stdin.
 
 \b
 Example:
@@ -49,7 +49,8 @@ def command(file: Path, save: Path | None, **given: Any) -> int:
     """Label each row of TABLE (CSV, TSV, JSONL or Parquet), and write the table with the labels added."""
     settings = read_settings()
     recipe_flags = take_recipe_flags(given)
-    run_flags = flags.RunFlags(**given, model="", model_for_all=None)
+    options = flags.take_options(given)
+    run_flags = flags.RunFlags(**given, model="", model_for_all=None, options=options)
     refuse_json_beside_results(run_flags.output, as_json=run_flags.as_json)
     with gc_paused():
         from runner.cli.session import label_table

@@ -8,6 +8,7 @@ import click
 
 from runner.cli import flags
 from runner.cli.printing import print_escaped, print_json
+from runner.cli.session.actor import read_actor
 from runner.cli.session.context import any_database, read_settings
 from runner.cli.session.input_kind import is_recipe_not_jobs
 from runner.cli.session.loading import load_file, source_of
@@ -84,6 +85,7 @@ def command(
             choice,
             given_model=given_model,
             options=RunOptions(),
+            actor=read_actor(settings),
             quiet=quiet,
         )
     if as_json:

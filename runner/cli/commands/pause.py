@@ -11,10 +11,12 @@ from runner.cli.printing import print_json, print_note
 from runner.cli.render import text
 from runner.cli.render.ending_text import outstanding_lines
 from runner.cli.render.live_object import live_object
+from runner.cli.session.actor import read_actor
 from runner.cli.session.context import existing_database, find_working_run, read_settings
 from runner.cli.session.run_state import read_snapshot
 from runner.db import runs
 from runner.db.run_snapshot import Part
+from runner.db.trail import recorded_by
 from runner.rules.errors import UsageError
 from runner.rules.states import PauseReason, RunState
 
@@ -34,17 +36,20 @@ Example, let an urgent run go first:
     "pause", short_help="Stop sending jobs of a run; accepted requests are still collected.", help=_HELP
 )
 @flags.run_argument
+@flags.reason_flag
 @flags.json_flag
 @flags.quiet_flag
-def command(run: str, *, as_json: bool, quiet: bool) -> None:
+def command(run: str, *, reason: str | None, as_json: bool, quiet: bool) -> None:
     """Stop sending jobs of RUN (an id or a name)."""
     settings = read_settings()
+    actor = read_actor(settings, reason)
     with existing_database(settings) as database:
         now_ms = database.now_ms()
         with database.write() as connection:
             found = find_working_run(connection, run)
             why = f"paused by the user at {text.moment(now_ms)}"
-            moved = runs.pause(connection, found.id, PauseReason.USER, why, now_ms)
+            record = recorded_by(actor, old={"state": found.state}, new={"state": RunState.PAUSED})
+            moved = runs.pause(connection, found.id, PauseReason.USER, why, now_ms, record=record)
         if not moved and found.state is not RunState.PAUSED:
             raise UsageError(f"run {found.id} is not at work, it is {found.state}")
         snapshot = read_snapshot(settings, database, found.id, Part.OBJECT)

@@ -20,6 +20,7 @@ from runner.cli.render.removal_lines import (
     removed_text,
     scores_stay_text,
 )
+from runner.cli.session.actor import read_actor
 from runner.cli.session.confirm import confirm
 from runner.cli.session.context import existing_database, read_settings
 from runner.cli.session.remove_runs import find_old_data, remove_run
@@ -90,8 +91,9 @@ def command(*, older_than: float, keep: int, dry_run: bool, yes: bool, as_json: 
 
 def _remove(settings: Settings, database: Database, old: OldData) -> int:
     """Remove runs and files; return the bytes that this freed."""
+    actor = read_actor(settings)
     for run, _ in old.runs:
-        remove_run(settings, database, run)
+        remove_run(settings, database, run, actor)
     freed_bytes = database.compact() if old.runs else 0
     for path, size in old.files:
         path.unlink(missing_ok=True)

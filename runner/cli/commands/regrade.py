@@ -8,6 +8,7 @@ import click
 
 from runner.cli import flags
 from runner.cli.path_types import InputPath
+from runner.cli.session.actor import read_actor
 from runner.cli.session.context import existing_database, read_settings
 
 if TYPE_CHECKING:
@@ -37,5 +38,6 @@ def command(file: Path, night: tuple[str, ...], *, trust_code: bool, as_json: bo
     settings = read_settings()
     from runner.cli.session.regrade import regrade_suite
 
+    actor = read_actor(settings)
     with existing_database(settings) as database:
-        regrade_suite(database, file, night, trust_code=trust_code, as_json=as_json, quiet=quiet)
+        regrade_suite(database, actor, file, night, trust_code=trust_code, as_json=as_json, quiet=quiet)

@@ -10,7 +10,8 @@ from runner.cli import flags
 from runner.cli.commands.start import start
 
 _HELP: Final = """\
-Continue RUN (an id or a name), as `runner start` does. Limits given here replace those of the run.
+Continue RUN (an id or a name), as `runner start` does. Options that are named here replace those of the
+run and stay with it; `none` takes one away. `runner set` changes them without a start.
 
 Files that `runner run` or `runner label` wrote are written again when the run stops; a run that was only
 loaded has none until `runner write`. With --detach this command writes none either.
@@ -34,19 +35,8 @@ Example, with a larger budget:
 @flags.json_flag
 @flags.quiet_flag
 @flags.verbose_flag
-def command(
-    run: str,
-    *,
-    limit: int | None,
-    rpm: int | None,
-    tpm: int | None,
-    max_failures: int | None,
-    budget: int | None,
-    **given: Any,
-) -> int:
+@flags.reason_flag
+def command(run: str, *, reason: str | None, **given: Any) -> int:
     """Continue RUN (an id or a name), as `runner start` does."""
-    rates = {"rpm": rpm, "tpm": tpm}  # 0 means no limit
-    bounds = {"limit": limit, "max_failures": max_failures, "budget_ticks": budget}  # None means no limit
-    changes: dict[str, int | None] = {name: value for name, value in rates.items() if value is not None}
-    changes |= {name: value or None for name, value in bounds.items() if value is not None}
-    return start(run, changes, flags.StartFlags(**given))
+    options = flags.take_options(given)
+    return start(run, options, flags.StartFlags(**given), reason)

@@ -13,6 +13,7 @@ from runner.cli.render import text
 from runner.cli.render.live_object import live_object
 from runner.cli.render.suggestions import retry_price
 from runner.cli.session import budget_prices, new_model
+from runner.cli.session.actor import read_actor
 from runner.cli.session.choose_jobs import choose_jobs, left_out_line, nothing_chosen
 from runner.cli.session.confirm import confirm
 from runner.cli.session.context import existing_database, find_run, read_settings
@@ -20,9 +21,10 @@ from runner.cli.session.recheck import recheck
 from runner.cli.session.retry_choice import chosen_states, is_alone, of_status, without_other_flags
 from runner.cli.session.retry_costs import retry_cost
 from runner.cli.session.run_state import read_snapshot
-from runner.db import chosen_jobs, counters, models_of_run, runs, user_moves
+from runner.db import chosen_jobs, counters, events, models_of_run, runs, trail, user_moves
 from runner.db.evaluation import night_runs, nights
 from runner.db.run_snapshot import Part
+from runner.db.trail import CommandEvent
 from runner.engine.cost_bounds import price_basis
 from runner.rules.errors import UsageError
 from runner.rules.shell_words import shell_word
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from runner.db.job_selection import JobSelection
     from runner.db.runs import RunRow
     from runner.db.session import Database
+    from runner.db.trail import Actor
     from runner.settings import Settings
 
 _IN_FLIGHT: Final = "sent already; the answer is awaited"
@@ -100,6 +103,7 @@ Example, rows of a labeled table whose answers do not fit: check these again, th
     default=None,
     help="With --judge: from now on take the only object out of an answer with words around, or do not.",
 )
+@flags.reason_flag
 @flags.dry_run_flag
 @flags.yes_flag
 @flags.json_flag
@@ -110,6 +114,7 @@ def command(
     set_model: str | None,
     is_recheck: bool,
     repair: bool | None,
+    reason: str | None,
     dry_run: bool,
     yes: bool,
     as_json: bool,
@@ -120,7 +125,7 @@ def command(
     typed, is_quiet = flags.RetryFlags(**given), quiet or as_json
     if is_recheck or repair is not None:
         without_other_flags(typed, set_model, is_recheck=is_recheck)
-        recheck(run, repair=repair, dry_run=dry_run, as_json=as_json, is_quiet=is_quiet)
+        recheck(run, repair=repair, reason=reason, dry_run=dry_run, as_json=as_json, is_quiet=is_quiet)
         return
     states = chosen_states(typed, set_model)
     settings = read_settings()
@@ -130,7 +135,7 @@ def command(
         question = _question(plan.run, plan.cost, set_model, as_json=as_json)
         if not confirm(question, yes=yes, dry_run=dry_run, as_json=as_json):
             return
-        moved = _retry(database, plan.run, plan.selection, set_model)
+        moved = _retry(database, read_actor(settings, reason), plan, set_model)
         snapshot = read_snapshot(settings, database, plan.run.id, Part.OBJECT)
         if as_json:
             print_json(live_object(snapshot))
@@ -221,16 +226,25 @@ def _with(set_model: str | None) -> str:
     return "" if set_model is None else f" with {set_model}"
 
 
-def _retry(database: Database, run: RunRow, chosen: JobSelection, set_model: str | None) -> int:
+def _retry(database: Database, actor: Actor, plan: _RetryPlan, set_model: str | None) -> int:
     """Make the chosen jobs pending; return how many: another command may have moved some of them since."""
+    run, now_ms = plan.run, database.now_ms()
+    begun = user_moves.JobsEvent(event=_event(actor, run, set_model), kind=trail.RETRIED, at_ms=now_ms)
     if set_model is not None:
-        return new_model.send_again(database, run, chosen, set_model)
-    now_ms = database.now_ms()
+        return new_model.send_again(database, begun, run, plan.selection, set_model)
 
     def retry_some(after: int | None, connection: Connection, deltas: Deltas) -> user_moves.Walked:
-        walked = user_moves.retry(connection, run.id, chosen, now_ms, deltas, after=after)
+        walked = user_moves.retry(connection, run.id, plan.selection, now_ms, deltas, after=after)
         if walked.moved:
-            runs.reopen(connection, run.id, now_ms)
+            runs.reopen(connection, run.id, now_ms, record=events.note_nothing)
         return walked
 
-    return user_moves.walk_in_chunks(database, retry_some)
+    return user_moves.walk_in_chunks(database, begun, retry_some).moved
+
+
+def _event(actor: Actor, run: RunRow, set_model: str | None) -> CommandEvent:
+    """Return the event of a retry before its first chunk, with what it changes beside the jobs."""
+    event = CommandEvent(actor=actor, run_id=run.id, new={} if set_model is None else {"model": set_model})
+    if not run.is_over:
+        return event
+    return replace(event, old={"state": run.state}, new={"state": RunState.READY, **event.new})

@@ -23,14 +23,15 @@ if TYPE_CHECKING:
 _HELP: Final = """\
 Load FILE, send its jobs, collect the answers, write three files and show the cost.
 
-The same command again continues where it stopped: nothing that was paid for is sent again. Flags such
-as --rpm, --limit and -o apply to this call only; without them the defaults apply. Only --budget is kept
-with the run. FILE may be - for stdin, or a recipe (.toml) that names a table.
+The same command again continues where it stopped: nothing that was paid for is sent again. Limits and
+other options such as --rpm, --limit and --budget stay with the run: a later command changes only those
+that it names, and `none` takes one away. -o and --timeout are for this call. FILE may be - for stdin, or
+a recipe (.toml) that names a table.
 
 \b
 Example, first 20 jobs, then the rest:
   runner run reviews.jsonl --limit 20
-  runner run reviews.jsonl
+  runner run reviews.jsonl --limit none
 Example, every night; started again in the same night it carries on:
   runner run questions.jsonl --occasion today
 """
@@ -44,7 +45,8 @@ Example, every night; started again in the same night it carries on:
 def command(file: Path, **given: Any) -> int:
     """Load FILE, send its jobs, collect the answers, write three files and show the cost."""
     settings = read_settings()
-    run_flags = flags.RunFlags(**given)
+    options = flags.take_options(given)
+    run_flags = flags.RunFlags(**given, options=options)
     flags.refuse_two_models(run_flags.model_for_all)
     refuse_json_beside_results(run_flags.output, as_json=run_flags.as_json)
     with engine_lease(settings) as lease:

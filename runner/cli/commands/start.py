@@ -19,7 +19,7 @@ _HELP: Final = """\
 Start RUN (an id or a name) and wait until it has ended or is paused; a paused run continues.
 
 Files that `runner run` or `runner label` wrote are written again when the run stops; a run that was only
-loaded has none until `runner write`.
+loaded has none until `runner write`. The run keeps its options, save those that are named here.
 
 With --detach the command returns at once and writes no file; the work continues in the background until
 the run has ended or is paused. `runner write` writes the files then.
@@ -41,20 +41,21 @@ Example, overnight:
 @flags.json_flag
 @flags.quiet_flag
 @flags.verbose_flag
-def command(run: str, *, budget: int | None, **given: Any) -> int:
+def command(run: str, **given: Any) -> int:
     """Start RUN (an id or a name) and wait until it has ended or is paused; a paused run continues."""
-    changes = {} if budget is None else {"budget_ticks": budget or None}
-    return start(run, changes, flags.StartFlags(**given))
+    options = flags.take_options(given)
+    return start(run, options, flags.StartFlags(**given))
 
 
-def start(run: str, changes: Mapping[str, int | None], given: flags.StartFlags) -> int:
-    """Start a run with some of its options changed; return the exit code."""
+def start(run: str, options: Mapping[str, Any], given: flags.StartFlags, reason: str | None = None) -> int:
+    """Start a run with some of its options changed; return the exit code. `reason`: the text of --reason."""
     settings = read_settings()
     with engine_lease(settings) as lease:
         if settings.api_key is not None and (settings.home / "runner.db").exists():
             check_connections(settings)
             lease.start_early()
         with gc_paused():
-            from runner.cli.session.start_run import start_run  # the engine starts while this is imported
+            from runner.cli.session.actor import read_actor  # the engine starts while this is imported
+            from runner.cli.session.start_run import start_run
 
-        return start_run(settings, lease, run, changes, given)
+        return start_run(settings, lease, run, options, given, read_actor(settings, reason))

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from runner.db import budget_account, runs
 from runner.rules.errors import UsageError
 from runner.rules.prices import day_of, parse_own_prices, price_row
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from runner.db.session import Database
     from runner.settings import Settings
 
 
-def effective_budget(database: Database, run_id: int, given_ticks: int | None) -> int | None:
-    """Return the run's budget in ticks: the one given (0 is `none`), else the one it has; None is none."""
-    if given_ticks is not None:
-        return given_ticks or None
+def effective_budget(database: Database, run_id: int, named: Mapping[str, Any]) -> int | None:
+    """Return the run's budget in ticks: that among the named options, else the one it has; None is none."""
+    if "budget_ticks" in named:
+        given: int | None = named["budget_ticks"]
+        return given
     with database.read() as connection:
         run = runs.find(connection, run_id)
     return run.options.budget_ticks if run else None

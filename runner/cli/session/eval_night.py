@@ -29,14 +29,15 @@ if TYPE_CHECKING:
 
     from runner.cli.session.engine_lease import EngineLease
     from runner.db.evaluation.nights import NightRow
+    from runner.db.trail import Actor
     from runner.evals.suite.read_suite import ReadSuite
     from runner.settings import Settings
 
 
-def eval_suite(settings: Settings, lease: EngineLease, file: Path, flags: EvalFlags) -> int:
+def eval_suite(settings: Settings, lease: EngineLease, file: Path, flags: EvalFlags, actor: Actor) -> int:
     """Finish the unfinished nights of a suite, then measure tonight; return the exit code of the last."""
     with any_database(settings) as database:
-        calls = NightCalls(settings=settings, database=database, lease=lease, flags=flags)
+        calls = NightCalls(settings=settings, database=database, lease=lease, flags=flags, actor=actor)
         begun = _begin_tonight(calls, file)
         if isinstance(begun, int):
             return begun
@@ -53,7 +54,7 @@ def _begin_tonight(calls: NightCalls, file: Path) -> tuple[NightRow, bool] | int
     pricing = price_basis(settings.base_url, settings.prices)
     tally = Tally(day_of(database.now_ms()), pricing.prices)
     with gc_paused():  # many items at once, none of them garbage
-        read = read_suite(file, tally, tpm=flags.tpm or None)
+        read = read_suite(file, tally, tpm=flags.options.get("tpm") or None)
     _refuse_bad_items(read)
     if not flags.trust_code:
         refuse_untrusted(read.suite)
@@ -74,6 +75,8 @@ def _begin_tonight(calls: NightCalls, file: Path) -> tuple[NightRow, bool] | int
             read.items,
             chosen.occasion,
             _options(read, flags),
+            frozenset(flags.options),
+            calls.actor,
             new=flags.new,
             check=calls.refuse_foreign_files,
         )
@@ -96,19 +99,12 @@ def _warn_of_other_folder(connection: Connection, read: ReadSuite) -> None:
 
 
 def _options(read: ReadSuite, flags: EvalFlags) -> NightOptions:
-    """Return the options of tonight, as far as this call names them."""
+    """Return the options of a night that begins with this call."""
     return NightOptions(
         folder=str(read.suite_folder.absolute()),
         output=str((flags.output or Path()).absolute()),
         trusts_code=flags.trust_code,
-        budget_ticks=flags.budget,
-        rpm=flags.rpm,
-        tpm=flags.tpm,
-        max_attempts=flags.max_attempts,
-        on_ambiguous=flags.on_ambiguous,
-        max_waiting=flags.max_waiting,
-        max_failures=flags.max_failures,
-        on_end=flags.on_end,
+        **flags.options,
         is_detached=flags.detach,
     )
 

@@ -40,7 +40,7 @@ def label_recipe(settings: Settings, lease: EngineLease, file: Path, flags: RunF
 
 def row_flags(flags: RunFlags) -> RowFlags:
     """Return the flags that decide whether a table is loaded."""
-    return RowFlags(skip_bad=flags.skip_bad, strict=flags.strict, tpm=flags.tpm or None)
+    return RowFlags(skip_bad=flags.skip_bad, strict=flags.strict, tpm=flags.options.get("tpm") or None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,12 +6,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from runner.cli.printing import print_note
+from runner.cli.session.actor import read_actor
 from runner.cli.session.context import any_database
 from runner.cli.session.loading import load_file
 from runner.cli.session.results_to_stdout import refuse_bytes_on_terminal
-from runner.cli.session.run_call import RunCall, options_of
+from runner.cli.session.run_call import RunCall
 from runner.cli.session.run_choice import choose_run
-from runner.db import recheck_moves, runs
+from runner.db import recheck_moves, runs, trail
+from runner.db.runs import RunOptions
+from runner.db.trail import CommandEvent
 from runner.output.contents import TableOptions
 from runner.output.file_owner import refuse_foreign_files
 from runner.output.files import STDOUT, check_places, paths, refuse_input
@@ -52,7 +55,7 @@ class NamedInput:
 
 def run_input(settings: Settings, lease: EngineLease, named: NamedInput, flags: RunFlags) -> int:
     """Load an input, work until the run stops, write its files; return the exit code."""
-    path = named.input.path
+    path, actor = named.input.path, read_actor(settings)
     with any_database(settings) as database:
         choice = choose_run(
             database,
@@ -72,11 +75,13 @@ def run_input(settings: Settings, lease: EngineLease, named: NamedInput, flags: 
             settings,
             choice,
             given_model=named.given_model,
-            options=options_of(flags, None),
+            options=replace(RunOptions(**flags.options), budget_ticks=None),  # it needs prices of the models
+            actor=actor,
             quiet=flags.quiet,
         )
+        event = loaded.event or CommandEvent(actor=actor, run_id=loaded.run_id)
         if not loaded.is_new and named.input.recipe is not None:
-            _take_output(database, loaded.run_id, named.input.recipe, quiet=flags.quiet)
+            event = _take_output(database, event, loaded.run_id, named.input.recipe, quiet=flags.quiet)
         if choice.occasion is not None and choice.run_name != loaded.name:
             targets = _targets(named, replace(choice, run_name=loaded.name), flags)
         call = RunCall(
@@ -88,6 +93,7 @@ def run_input(settings: Settings, lease: EngineLease, named: NamedInput, flags: 
             file=named.file,
             table=None if named.input.recipe is None else TableOptions(input_path=path),
             occasion=choice.occasion,
+            event=event,
         )
         call.refuse_foreign_files(loaded)
         if named.saved is not None:
@@ -115,16 +121,21 @@ def _targets(named: NamedInput, choice: RunChoice, flags: RunFlags) -> Paths | N
     return targets
 
 
-def _take_output(database: Database, run_id: int, wanted: str, *, quiet: bool) -> None:
+def _take_output(
+    database: Database, event: CommandEvent, run_id: int, wanted: str, *, quiet: bool
+) -> CommandEvent:
     """Let a run have the columns and the prefix of this recipe; print what else it keeps of its own."""
     with database.write() as connection:
         runs.lock(connection, run_id)
         run = runs.find(connection, run_id)
         if run is None or run.recipe is None:
-            return
+            return event
         recipe = stored_recipe.with_output(run.recipe, wanted)
         if recipe != run.recipe:
             recheck_moves.set_recipe(connection, run_id, recipe)
+            old, new = stored_recipe.output(run.recipe), stored_recipe.output(recipe)
+            event = event.extended(connection, database.now_ms(), trail.SET, old=old, new=new)
     kept = stored_recipe.differences(run.recipe, wanted)
     if kept and not quiet:
         print_note(f"note: run {run_id} keeps what it was loaded with: {', '.join(kept)}")
+    return event

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from runner.cli.session.run_choice import RunChoice
     from runner.db.runs import RunOptions
     from runner.db.session import Database
+    from runner.db.trail import Actor
     from runner.intake.load import LoadResult
     from runner.intake.run_input import RunInput
     from runner.settings import Settings
@@ -57,6 +58,7 @@ def load_file(
     *,
     given_model: str | None,
     options: RunOptions,
+    actor: Actor,
     quiet: bool,
 ) -> LoadResult:
     """Load a file as a run, or find its run, and print which. Raises JobFileError and UsageError."""
@@ -73,6 +75,7 @@ def load_file(
             lock=lambda sha256: loading_lock(settings, sha256),
             progress=_no_progress if quiet else _LoadProgress(),
             tally=tally,
+            actor=actor,
         )
     if not quiet:
         is_other_path = not loaded.is_new and Path(loaded.input_path) != source.path.resolve()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from runner.cli.render import text
 from runner.cli.render.suggestions import RetryCost
-from runner.db import model_moves, runs, user_moves
+from runner.db import events, model_moves, runs, user_moves
 from runner.engine import cost_bounds
 from runner.rules.errors import UsageError
 from runner.rules.printed_id import short_id
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from runner.db.model_moves import Validate
     from runner.db.runs import RunRow
     from runner.db.session import Database
+    from runner.db.user_moves import JobsEvent
     from runner.engine.cost_bounds import PriceBasis
     from runner.rules.diagnostics import Problem
 
@@ -108,22 +109,22 @@ def plan(
     )
 
 
-def send_again(database: Database, run: RunRow, selection: JobSelection, model: str) -> int:
+def send_again(database: Database, begun: JobsEvent, run: RunRow, selection: JobSelection, model: str) -> int:
     """Set the model of the chosen jobs and make them pending, in chunks; return how many.
 
-    A crash leaves whole chunks: the same command again does the rest.
+    `begun`: the event of the command. A crash leaves whole chunks: the same command again does the rest.
     """
-    now_ms, validate = database.now_ms(), _validate(run, model)
+    now_ms, validate = begun.at_ms, _validate(run, model)
 
     def send_some(after: int | None, connection: Connection, deltas: Deltas) -> user_moves.Walked:
         walked = model_moves.retry_with_model(
             connection, run.id, selection, model, validate, now_ms, deltas, after
         )
         if walked.moved:
-            runs.reopen(connection, run.id, now_ms)
+            runs.reopen(connection, run.id, now_ms, record=events.note_nothing)
         return walked
 
-    return user_moves.walk_in_chunks(database, send_some)
+    return user_moves.walk_in_chunks(database, begun, send_some).moved
 
 
 def _sentence(custom_id: str, problems: Sequence[Problem]) -> str:

@@ -7,7 +7,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from runner.cli.flags import StartFlags
 from runner.cli.printing import print_json, print_note
@@ -20,11 +20,13 @@ from runner.cli.session.context import require_api
 from runner.cli.session.ending import ending_lines
 from runner.cli.session.loading import confirm_sending
 from runner.cli.session.print_night import print_night
+from runner.cli.session.run_start import RunStart, keep_options
 from runner.cli.session.run_state import RunRemoved, read_snapshot
 from runner.db import runs
 from runner.db.evaluation import nights
 from runner.db.evaluation.measurements import measurements
 from runner.db.run_snapshot import Part
+from runner.db.trail import CommandEvent
 from runner.evals.github import is_github_actions, write_step_summary
 from runner.evals.night import decide_night, night_end
 from runner.evals.night.advance_night import NightSteps
@@ -38,9 +40,12 @@ from runner.rules.shell_words import shell_word
 from runner.rules.states import PauseReason, RunState
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from runner.cli.session.engine_lease import EngineLease
     from runner.db.evaluation.nights import NightRow
     from runner.db.session import Database
+    from runner.db.trail import Actor
     from runner.evals.night.night_end import EndedNight
     from runner.intake.load import LoadResult
     from runner.rules.evaluation.night_report import NightReport
@@ -49,7 +54,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvalFlags:
-    """The flags of `eval`. `budget`: ticks; 0 is `none`. `rpm`, `tpm`: 0 is `none`. `timeout`: seconds."""
+    """The flags of `eval`. `options`: those of the night that were named. `timeout`: seconds."""
 
     occasion: str
     new: bool
@@ -57,15 +62,8 @@ class EvalFlags:
     force: bool
     trust_code: bool
     detach: bool
-    budget: int | None
-    rpm: int | None
-    tpm: int | None
-    max_attempts: int
-    on_ambiguous: str
-    max_waiting: int
-    max_failures: int | None
+    options: Mapping[str, Any]
     timeout: float | None
-    on_end: str | None
     yes: bool
     as_json: bool
     quiet: bool
@@ -87,15 +85,17 @@ STOPS: Final = frozenset(
 
 @dataclass(slots=True, kw_only=True)
 class NightCalls:
-    """One call of the command: its nights one after another."""
+    """One call of the command: its nights one after another. `events`: its event in each run, by run id."""
 
     settings: Settings
     database: Database
     lease: EngineLease
     flags: EvalFlags
+    actor: Actor
     began_s: float = field(default_factory=time.monotonic)
     loaded: LoadResult | None = None
     is_sending_confirmed: bool = False
+    events: dict[int, CommandEvent] = field(default_factory=dict)
 
     def finish(self, night: NightRow) -> int:
         """Finish a night that an earlier call left; where a person is needed, leave it with a note.
@@ -140,21 +140,24 @@ class NightCalls:
         with self.database.read() as connection:
             measured = measurements(connection, night.id)
         for one in measured:
-            self._take_limits(night, one.run_id)
+            self._take_options(night, one.run_id)
         code = self._follow(night)
         return self._report(night) if code is None else code
 
-    def _take_limits(self, night: NightRow, run_id: int) -> None:
-        """Let a run that was loaded by an earlier call have the limits that this one names."""
-        given = {name: getattr(self.flags, name) for name in ("rpm", "tpm", "max_failures")}
-        given = {name: value for name, value in given.items() if value is not None}
-        with self.database.write() as connection:
+    def _take_options(self, night: NightRow, run_id: int) -> None:
+        """Let a run that was loaded by an earlier call have the options that this one names."""
+        named = {name: value for name, value in self.flags.options.items() if name != "on_end"}
+        with self.database.read() as connection:
             if runs.find(connection, run_id) is None:
                 return
-            if self.flags.budget is not None:
+            if "budget_ticks" in named:
                 stored = read_night(connection, night)
-                given["budget_ticks"] = decide_night.remaining_ticks(connection, stored, run_id)
-            runs.update_options(connection, run_id, **given)
+                named["budget_ticks"] = decide_night.remaining_ticks(connection, stored, run_id)
+        self.events[run_id] = keep_options(self.database, run_id, self._event(run_id), named)
+
+    def _event(self, run_id: int) -> CommandEvent:
+        """Return the event of this call about a run, as far as it is on record."""
+        return self.events.get(run_id) or CommandEvent(actor=self.actor, run_id=run_id)
 
     def _follow(self, night: NightRow) -> int | None:
         """Work until a night has ended, and return None; else the exit code of what stopped it."""
@@ -165,6 +168,7 @@ class NightCalls:
             folder=Path(read_options(night.options).folder),
             note=self._note,
             loaded=self._note_loaded,
+            actor=self.actor,
         )
         while (run_id := steps.advance()) is not None:
             try:
@@ -180,13 +184,14 @@ class NightCalls:
         require_api(self.settings)
         if not self._may_send(run_id):
             return ExitCode.USAGE
-        if self.flags.budget:
+        if self.flags.options.get("budget_ticks"):
             budget_prices.require_prices(self.database, self.settings, run_id)
         command = rerun_command(sys.argv[1:], None)
         if self.flags.detach and self.lease.engine is not None:
             self.lease.engine.detach()
         with work.named_when_stopped(command):
-            has_work = work.activate_run(self.database, run_id, self.lease)
+            start = RunStart(event=self._event(run_id))
+            has_work = work.activate_run(self.database, run_id, self.lease, start)
             if self.flags.detach and has_work:
                 return self._leave_in_background(run_id)
             left_by = work.follow_run(
@@ -274,7 +279,6 @@ class NightCalls:
         return StartFlags(
             detach=False,
             timeout=timeout_s,
-            on_end=None,
             as_json=self.flags.as_json,
             quiet=self.flags.quiet,
             verbose=self.flags.verbose,
@@ -286,6 +290,8 @@ class NightCalls:
 
     def _note_loaded(self, loaded: LoadResult) -> None:
         self.loaded = loaded
+        if loaded.event is not None:
+            self.events[loaded.run_id] = loaded.event
         if not self.flags.quiet:
             for line in loaded_lines(loaded, is_other_path=False, model=None):
                 print_note(line)

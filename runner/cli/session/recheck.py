@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 from runner.cli.printing import print_escaped, print_json, print_note
 from runner.cli.render import text
 from runner.cli.render.live_object import live_object
+from runner.cli.session.actor import read_actor
 from runner.cli.session.confirm import PlannedAction
 from runner.cli.session.context import existing_database, find_run, read_settings
 from runner.cli.session.run_state import read_snapshot
-from runner.db import counters, events, recheck_moves, runs
+from runner.db import counters, recheck_moves, runs, trail
 from runner.db.run_snapshot import Part
+from runner.db.trail import CommandEvent
 from runner.engine.recheck_answers import recheck_answers
 from runner.rules.errors import UsageError
 from runner.rules.json_object import SCHEMA
@@ -26,19 +28,22 @@ if TYPE_CHECKING:
     from runner.engine.recheck_answers import RecheckCounts
 
 
-def recheck(run: str, *, repair: bool | None, dry_run: bool, as_json: bool, is_quiet: bool) -> None:
+def recheck(
+    run: str, *, repair: bool | None, reason: str | None, dry_run: bool, as_json: bool, is_quiet: bool
+) -> None:
     """Switch the repair of a run, unless it is None, and check its answers again; print what changed.
 
-    Raises UsageError for a run that has no labels or is at work.
+    `reason`: the text of --reason. Raises UsageError for a run that has no labels or is at work.
     """
     settings = read_settings()
     with existing_database(settings) as database:
         with database.read() as connection:
             found = find_run(connection, run)
             recipe = _recipe(connection, found, repair)
+        event = CommandEvent(actor=read_actor(settings, reason), run_id=found.id)
         if not dry_run and recipe != found.recipe:
-            recipe = _switch(database, found, repair)
-        counts = recheck_answers(database, found.id, recipe, dry_run=dry_run)
+            recipe, event = _switch(database, event, found, repair)
+        counts = recheck_answers(database, event, found.id, recipe, dry_run=dry_run)
         if dry_run:
             _print_plan(found, counts, as_json=as_json)
             return
@@ -60,8 +65,10 @@ def _recipe(connection: Connection, run: RunRow, repair: bool | None) -> str:
     return run.recipe if repair in (None, has_repair(run.recipe)) else with_repair(run.recipe, is_on=repair)
 
 
-def _switch(database: Database, found: RunRow, repair: bool | None) -> str:
-    """Store the recipe as it is now with its repair switched; return it.
+def _switch(
+    database: Database, event: CommandEvent, found: RunRow, repair: bool | None
+) -> tuple[str, CommandEvent]:
+    """Store the recipe as it is now with its repair switched; return it, and the event of the command.
 
     Raises UsageError where the run was started since.
     """
@@ -70,8 +77,8 @@ def _switch(database: Database, found: RunRow, repair: bool | None) -> str:
         runs.lock(connection, found.id)
         recipe = _recipe(connection, runs.find(connection, found.id) or found, repair)
         recheck_moves.set_recipe(connection, found.id, recipe)
-        events.note(connection, found.id, now_ms, "repair", "on" if repair else "off")
-    return recipe
+        old, new = {"repair": not repair}, {"repair": bool(repair)}
+        return recipe, event.extended(connection, now_ms, trail.RECHECKED, old=old, new=new)
 
 
 def _print_plan(run: RunRow, counts: RecheckCounts, *, as_json: bool) -> None:

@@ -22,10 +22,12 @@ if TYPE_CHECKING:
 
     from runner.db.evaluation.nights import NightRow
     from runner.db.session import Database
+    from runner.db.trail import Actor
 
 
 def regrade_suite(
     database: Database,
+    actor: Actor,
     file: Path,
     names: Sequence[str],
     *,
@@ -38,7 +40,7 @@ def regrade_suite(
     if not trust_code:
         refuse_untrusted(suite)
     rows = _chosen(database, suite.name, names)
-    grader_ids = adopt_graders(database, rows, suite, file.parent)
+    grader_ids, events = adopt_graders(database, rows, suite, file.parent, actor)
     without = regrade(database, rows, suite, grader_ids, file.parent, trusts_code=trust_code, again=True)
     results = []
     for row in rows:
@@ -47,7 +49,7 @@ def regrade_suite(
             continue
         with database.read() as connection:
             before = summarize(nights.report(connection, row.id) or b"{}")
-        report = decide_night.decide_again(database, row)
+        report = decide_night.decide_again(database, row, events[row.id])
         results.append(regraded_night(row.verdict or "", before.mean, report))
         if not as_json and not quiet:
             for line in regraded_lines(results[-1]):

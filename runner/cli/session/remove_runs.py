@@ -8,20 +8,23 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from runner.db import new_jobs, removal, runs
+from runner.db import counters, new_jobs, removal, runs, trail
 from runner.db.evaluation import night_runs
 from runner.embedded.loading_lock import loading_lock
 from runner.rules.errors import UsageError
-from runner.rules.states import RunState
+from runner.rules.states import JobState, RunState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from sqlalchemy import Connection
+
     from runner.db.evaluation.night_runs import NightRun
     from runner.db.removal import RunContents
     from runner.db.runs import RunRow
     from runner.db.session import Database
+    from runner.db.trail import Actor
     from runner.rules.evaluation.kept_answers import Kept
     from runner.settings import Settings
 
@@ -105,17 +108,44 @@ def _is_whole(run: RunRow) -> bool:
     return run.state not in (RunState.LOADING, RunState.REMOVING)
 
 
-def remove_run(settings: Settings, database: Database, run: RunRow) -> None:
-    """Remove a run, also a half loaded one. Raises UsageError if a job of it is in flight."""
+def remove_run(settings: Settings, database: Database, run: RunRow, actor: Actor) -> None:
+    """Remove a run, also a half loaded one. Raises UsageError if a job of it is in flight.
+
+    What was removed stays on record; a removal that was interrupted has its event already.
+    """
     with ExitStack() as locks:
         if run.state is RunState.LOADING:  # wait for a live loader: then the run is complete
             locks.enter_context(loading_lock(settings, run.identity))
             locks.enter_context(new_jobs.shared_lock(database, run.identity))
+        now_ms = database.now_ms()
         with database.write() as connection:
             begun = removal.begin(connection, run.id, run.state)
+            if begun and run.state is not RunState.REMOVING:
+                _record_removal(connection, run, actor, now_ms)
     if not begun:
         raise at_work_error(run)
     removal.remove(database, run.id)
+
+
+def _record_removal(connection: Connection, run: RunRow, actor: Actor, now_ms: int) -> None:
+    """Record what a run was: its state, its jobs, and what is known to be spent and what may be."""
+    counts = counters.read(connection, run.id, "state", "ticks")
+    spent_ticks = sum(counts.get(("ticks", key), 0) for key in ("reported", "estimated"))
+    trail.record_operator_event(
+        connection,
+        now_ms,
+        trail.REMOVED,
+        actor=actor,
+        run_id=run.id,
+        run_name=run.name,
+        old={
+            "state": run.state,
+            "jobs": run.total,
+            "succeeded": counters.jobs_by_state(counts)[JobState.SUCCEEDED],
+            "spent_ticks": spent_ticks,
+            "possible_extra_ticks": counts.get(("ticks", "possible_extra"), 0),
+        },
+    )
 
 
 def at_work_error(run: RunRow) -> UsageError:

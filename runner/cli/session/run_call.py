@@ -14,11 +14,11 @@ from runner.cli.session.context import require_api
 from runner.cli.session.ending import ending_lines, folder_of
 from runner.cli.session.loading import confirm_sending
 from runner.cli.session.results_to_stdout import print_results
+from runner.cli.session.run_start import RunStart, keep_options, start_in_trail
 from runner.cli.session.run_state import read_snapshot
-from runner.db import removal, runs
+from runner.db import removal
 from runner.db.counters import Deltas
 from runner.db.run_snapshot import Part
-from runner.db.runs import RunOptions
 from runner.engine import run_completion
 from runner.intake.input_file import STDIN
 from runner.output.file_owner import refuse_foreign_files, run_tag
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from runner.cli.session.engine_lease import EngineLease
     from runner.db.runs import RunRow
     from runner.db.session import Database
+    from runner.db.trail import CommandEvent
     from runner.intake.load import LoadResult
     from runner.output.contents import TableOptions
     from runner.output.files import Paths
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 class RunCall:
     """One call of the command, from the loaded run to its exit code.
 
-    Without `targets` the results go to stdout.
+    Without `targets` the results go to stdout. `event` is that of this call in the trail of the run.
     """
 
     settings: Settings
@@ -53,6 +54,7 @@ class RunCall:
     file: str
     table: TableOptions | None
     occasion: str | None
+    event: CommandEvent
 
     def work_and_write(self, loaded: LoadResult) -> int:
         """Work until the run stops, write its files, print its summary; return the exit code."""
@@ -61,6 +63,7 @@ class RunCall:
             self._complete_empty(run.id)
             return self._write(run.id)
         if run.is_over:
+            keep_options(self.database, run.id, self.event, self.flags.options)
             if not self.flags.quiet:
                 what = "results" if self.targets is None else "files"
                 print_note(f"run {run.id} is already {run.state}; its {what} are written again")
@@ -85,29 +88,29 @@ class RunCall:
             raise
 
     def _work(self, run_id: int) -> int:
-        budget_ticks = budget_prices.effective_budget(self.database, run_id, self.flags.budget)
+        budget_ticks = budget_prices.effective_budget(self.database, run_id, self.flags.options)
         if budget_ticks is not None:
             budget_prices.require_prices(self.database, self.settings, run_id)
-        with self.database.write() as connection:
-            runs.replace_options(
-                connection,
-                run_id,
-                options=options_of(self.flags, budget_ticks),
-                output_path=self._output_path,
-            )
         command = self._continue_command(run_id)
         with work.named_when_stopped(command):
-            work.activate_run(self.database, run_id, self.lease)
+            work.activate_run(self.database, run_id, self.lease, self._start)
             left_by = work.follow_run(self.settings, self.database, run_id, self.lease, self.flags, command)
         return self._write(run_id) if left_by is None else left_by
+
+    @property
+    def _start(self) -> RunStart:
+        """Return what this call changes of the run: what it names, and that it waits for the run itself."""
+        return RunStart(
+            event=self.event,
+            options={**self.flags.options, "is_detached": False},
+            output_path=None if self.targets is None else str(self.targets.results.absolute()),
+        )
 
     def _complete_empty(self, run_id: int) -> None:
         """Complete a run without jobs: there is nothing to send, so no engine is needed."""
         now_ms = self.database.now_ms()
         with self.database.write() as connection:
-            options = options_of(self.flags, self.flags.budget or None)
-            runs.replace_options(connection, run_id, options=options, output_path=self._output_path)
-            runs.start(connection, run_id, now_ms)
+            start_in_trail(connection, run_id, now_ms, self._start, is_at_work=True)
             run_completion.complete_if_done(connection, run_id, now_ms, Deltas(0))
 
     def _write(self, run_id: int) -> int:
@@ -144,10 +147,6 @@ class RunCall:
             for line in summary_lines(written.summary, folder_of(written.paths.results)):
                 print_escaped(line)
 
-    @property
-    def _output_path(self) -> str | None:
-        return None if self.targets is None else str(self.targets.results.absolute())
-
     def _run(self, run_id: int) -> RunRow:
         return read_snapshot(self.settings, self.database, run_id).run
 
@@ -156,19 +155,3 @@ class RunCall:
         if self.file == str(STDIN):
             return f"runner start {run_id}"
         return rerun_command(sys.argv[1:], self.occasion)
-
-
-def options_of(flags: RunFlags, budget_ticks: int | None) -> RunOptions:
-    """Return the options of a run that the flags say; without a flag its default."""
-    return RunOptions(
-        rpm=flags.rpm,
-        tpm=flags.tpm,
-        max_attempts=flags.max_attempts,
-        on_ambiguous=flags.on_ambiguous,
-        max_waiting=flags.max_waiting,
-        limit=flags.limit,
-        max_failures=flags.max_failures,
-        fail_on=flags.fail_on,
-        on_end=flags.on_end,
-        budget_ticks=budget_ticks,
-    )

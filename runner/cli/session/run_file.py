@@ -34,7 +34,7 @@ def run_file(settings: Settings, lease: EngineLease, file: Path, flags: RunFlags
         model_for_all=flags.model_for_all,
         skip_bad=flags.skip_bad,
         strict=flags.strict,
-        tpm=flags.tpm or None,
+        tpm=flags.options.get("tpm") or None,
         is_model_given=is_model_given(),
     )
 

@@ -30,7 +30,7 @@ def run_options(
     options = (
         output_flag(f"{output_default}, in this folder"),
         click.option("--force", is_flag=True, help="Replace output files that another run wrote."),
-        click.option("--limit", type=flags.Count(1), metavar="N", help=f"Send at most N {unit}."),
+        click.option("--limit", type=flags.Rate(), help=f"Send at most N {unit}."),
         *_WORK,
     )
 
@@ -42,53 +42,75 @@ def run_options(
     return decorate
 
 
-_LIMITS = (
-    flags.budget_flag,
-    click.option(
-        "--rpm", type=flags.Rate(), help="Requests per minute; the API's own limit applies as well."
-    ),
-    click.option("--tpm", type=flags.Rate(), help="Tokens per minute; the API's own limit applies as well."),
-    click.option(
-        "--max-attempts",
-        type=flags.Count(1, 100),
-        metavar="N",
-        default=5,
-        show_default=True,
-        help="Attempts of a job before it fails.",
-    ),
-    click.option(
-        "--on-ambiguous",
-        type=click.Choice(["resubmit", "hold"]),
-        default="resubmit",
-        show_default=True,
-        help="What to do when it is unknown whether a request arrived.",
-    ),
-    click.option(
-        "--max-waiting",
-        type=flags.Count(1),
-        metavar="N",
-        default=50_000,
-        show_default=True,
-        help="Accepted requests that may wait for their answers at the same time.",
-    ),
-    click.option("--max-failures", type=flags.Count(1), metavar="N", help="Pause when N jobs have failed."),
-)
+def set_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the flags of the options that `set` changes: those of `run`, without defaults."""
+    for option in reversed((*_limits(), _flaws(), flags.on_end_flag)):
+        command = option(command)
+    return command
+
+
+def _limits(
+    *, max_attempts: int | None = None, on_ambiguous: str | None = None, max_waiting: int | None = None
+) -> tuple[Callable[..., Any], ...]:
+    """Return the flags of the limits and bounds of a run; the defaults are shown where they are given."""
+    return (
+        flags.budget_flag,
+        click.option(
+            "--rpm",
+            type=flags.Rate(),
+            help="Requests per minute of this run; the API's own limit applies as well.",
+        ),
+        click.option(
+            "--tpm",
+            type=flags.Rate(),
+            help="Tokens per minute of this run; the API's own limit applies as well.",
+        ),
+        click.option(
+            "--max-attempts",
+            type=flags.Count(1, 100),
+            metavar="N",
+            default=max_attempts,
+            show_default=True,
+            help="Attempts of a job before it fails.",
+        ),
+        click.option(
+            "--on-ambiguous",
+            type=click.Choice(["resubmit", "hold"]),
+            default=on_ambiguous,
+            show_default=True,
+            help="What to do when it is unknown whether a request arrived.",
+        ),
+        click.option(
+            "--max-waiting",
+            type=flags.Count(1),
+            metavar="N",
+            default=max_waiting,
+            show_default=True,
+            help="Accepted requests that may wait for their answers at the same time.",
+        ),
+        click.option("--max-failures", type=flags.Rate(), help="Pause when N jobs have failed."),
+    )
+
+
+def _flaws() -> Callable[..., Any]:
+    return click.option(
+        "--fail-on",
+        type=flags.Flaws(),
+        help="Fail jobs whose answer is cut off (length), declined (refusal) or empty; checked when the"
+        " answer arrives.",
+    )
+
+
+_LIMITS = _limits(max_attempts=5, on_ambiguous="resubmit", max_waiting=50_000)
 _TIMEOUT = click.option(
     "--timeout", type=flags.Duration(), help="Stop waiting after this time (90s, 2h); exit 7."
 )
 _ON_END_OF_NIGHT = click.option(
     "--on-end",
-    metavar="CMD",
+    type=flags.ShellCommand(),
     help="Shell command to call when the night has its verdict; it gets the report on stdin, and RUN_VERDICT,"
     " RUN_EXIT_CODE and others in its environment.",
 )
 _REPORTING = (flags.yes_flag, flags.json_flag, flags.quiet_flag, flags.verbose_flag)
-_FLAWS = click.option(
-    "--fail-on",
-    type=flags.Flaws(),
-    default=(),
-    help="Fail jobs whose answer is cut off (length), declined (refusal) or empty; checked when the"
-    " answer arrives.",
-)
-_WORK = (*_LIMITS, _FLAWS, _TIMEOUT, flags.on_end_flag, *_REPORTING)
+_WORK = (*_LIMITS, _flaws(), _TIMEOUT, flags.on_end_flag, *_REPORTING)
 _NIGHT = (*_LIMITS, _TIMEOUT, _ON_END_OF_NIGHT, *_REPORTING)

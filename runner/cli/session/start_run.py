@@ -12,9 +12,10 @@ from runner.cli.render.summary_table import summary_lines
 from runner.cli.session import budget_prices, work
 from runner.cli.session.context import existing_database, find_working_run, require_api
 from runner.cli.session.ending import ending_lines, folder_of
+from runner.cli.session.run_start import RunStart, keep_options
 from runner.cli.session.run_state import read_snapshot
-from runner.db import runs
 from runner.db.run_snapshot import Part
+from runner.db.trail import CommandEvent
 from runner.output.file_owner import files_of_run
 from runner.output.write import write_run
 from runner.rules.errors import UsageError, UserError
@@ -29,31 +30,36 @@ if TYPE_CHECKING:
     from runner.cli.session.engine_lease import EngineLease
     from runner.db.runs import RunRow
     from runner.db.session import Database
+    from runner.db.trail import Actor
     from runner.rules.summary_object import SummaryFiles
     from runner.settings import Settings
 
 
 def start_run(
-    settings: Settings, lease: EngineLease, run: str, changes: Mapping[str, int | None], flags: StartFlags
+    settings: Settings,
+    lease: EngineLease,
+    run: str,
+    options: Mapping[str, Any],
+    flags: StartFlags,
+    actor: Actor,
 ) -> int:
-    """Start a run with some of its options changed; return the exit code."""
+    """Start a run with the options that are named changed; return the exit code."""
     with existing_database(settings) as database:
         with database.read() as connection:
             found = find_working_run(connection, run)
         if found.state is RunState.LOADING:
             raise UsageError(f"run {found.id} is still being loaded", fix="load its file again")
-        has_work = False
-        if not found.is_over:
+        event, has_work = CommandEvent(actor=actor, run_id=found.id), False
+        if options.get("budget_ticks"):
+            budget_prices.require_prices(database, settings, found.id)
+        if found.is_over:
+            keep_options(database, found.id, event, options)
+        else:
             require_api(settings)
-            _change(
-                settings,
-                database,
-                found.id,
-                {**changes, "on_end": flags.on_end, "is_detached": flags.detach},
-            )
             if flags.detach and lease.engine is not None:
                 lease.engine.detach()
-            has_work = work.activate_run(database, found.id, lease)
+            start = RunStart(event=event, options={**options, "is_detached": flags.detach})
+            has_work = work.activate_run(database, found.id, lease, start)
         if flags.detach and has_work:
             return _detach(settings, database, found.id, flags)
         command = f"runner start {found.id}"
@@ -65,13 +71,6 @@ def start_run(
             return _print_end(settings, database, found.id, as_json=flags.as_json, quiet=flags.quiet)
         finally:  # also where stdout is full
             work.call_on_end(database, found.id)
-
-
-def _change(settings: Settings, database: Database, run_id: int, changes: Mapping[str, Any]) -> None:
-    if changes.get("budget_ticks"):
-        budget_prices.require_prices(database, settings, run_id)
-    with database.write() as connection:
-        runs.update_options(connection, run_id, **changes)
 
 
 def _detach(settings: Settings, database: Database, run_id: int, flags: StartFlags) -> int:

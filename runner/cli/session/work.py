@@ -16,9 +16,10 @@ from runner.cli.session.commit_refusals import RefusedCommitsReader
 from runner.cli.session.display import choose_display, is_live_terminal
 from runner.cli.session.follow import Follower
 from runner.cli.session.limit_usage import LimitUsageReader
+from runner.cli.session.run_start import start_in_trail
 from runner.cli.session.run_state import read_present, read_snapshot
 from runner.cli.session.stop_signal import StopSignal
-from runner.db import events, run_snapshot, runs
+from runner.db import run_snapshot
 from runner.db.counters import Deltas
 from runner.db.run_snapshot import Part
 from runner.embedded import on_end
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from runner.cli.flags import RunFlags, StartFlags
     from runner.cli.session.engine_lease import EngineLease
+    from runner.cli.session.run_start import RunStart
     from runner.db.session import Database
     from runner.settings import Settings
 
@@ -49,8 +51,8 @@ def named_when_stopped(command: str) -> Iterator[None]:
         raise
 
 
-def activate_run(database: Database, run_id: int, lease: EngineLease) -> bool:
-    """Set a run to running, start an engine if needed, and notify the workers.
+def activate_run(database: Database, run_id: int, lease: EngineLease, start: RunStart) -> bool:
+    """Set a run to running with what `start` changes, start an engine if needed, and notify the workers.
 
     Return whether there is something to do: not where all jobs, or all within the limit, are done.
     Raises UsageError, Unreachable.
@@ -58,9 +60,7 @@ def activate_run(database: Database, run_id: int, lease: EngineLease) -> bool:
     is_at_work = lease.is_at_work()  # before the change: it raises for an engine with another key
     now_ms = database.now_ms()
     with database.write() as connection:
-        is_moved = runs.start(connection, run_id, now_ms)
-        if not is_moved and not is_at_work:  # for those who look before the new engine is there
-            events.note(connection, run_id, now_ms, events.STARTED, "again")
+        start_in_trail(connection, run_id, now_ms, start, is_at_work=is_at_work)
         # its limit may be reached, or all its jobs done
         run_completion.complete_if_done(connection, run_id, now_ms, Deltas(0))
         stored = run_snapshot.read(connection, run_id, Part.NUMBERS)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from runner.db.evaluation.measurements import MeasurementRow
     from runner.db.evaluation.nights import NightRow
     from runner.db.session import Database
+    from runner.db.trail import Actor
     from runner.evals.night.stored_night import StoredNight
     from runner.intake.load import LoadResult
     from runner.settings import Settings
@@ -40,7 +41,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NightSteps:
-    """The steps of one night. `note` is called with a line for people, `loaded` with each new run."""
+    """The steps of one night. `note` is called with a line for people, `loaded` with each new run.
+
+    `actor`: the command that takes them; None in a worker.
+    """
 
     settings: Settings
     database: Database
@@ -48,6 +52,7 @@ class NightSteps:
     folder: Path
     note: Callable[[str], None]
     loaded: Callable[[LoadResult], None]
+    actor: Actor | None = None
 
     def advance(self) -> int | None:
         """Take every step that can be taken; return the run to work on, or None where the night has ended.
@@ -81,7 +86,9 @@ class NightSteps:
             items = read_items(connection, night)
         options = run_options(night.options, budget_ticks=budget_ticks)
         self.loaded(
-            load_measurement(self.database, self.settings, night.row, night.suite, items, number, options)
+            load_measurement(
+                self.database, self.settings, night.row, night.suite, items, number, options, self.actor
+            )
         )
 
     def _graded(self, night: StoredNight, measured: list[MeasurementRow]) -> int | None:

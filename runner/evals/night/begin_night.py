@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from runner.db import trail
 from runner.db.evaluation import nights
 from runner.db.evaluation.items import AskedItems
 from runner.evals.grading.suite_graders import grader_hashes
@@ -23,10 +24,11 @@ from runner.rules.evaluation.night_content import (
 from runner.rules.evaluation.suite_json import encode_suite
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from runner.db.evaluation.nights import NightRow
     from runner.db.session import Database
+    from runner.db.trail import Actor
     from runner.evals.night.night_options import NightOptions
     from runner.rules.evaluation.item import Item
     from runner.rules.evaluation.night_facts import Content
@@ -39,12 +41,15 @@ def begin_night(
     items: Sequence[Item],
     occasion: str,
     options: NightOptions,
+    named: Collection[str],
+    actor: Actor,
     *,
     new: bool,
     check: Callable[[NightRow], None],
 ) -> tuple[NightRow, bool]:
     """Return the night of a suite and an occasion, and whether it was begun now; its options are taken.
 
+    A night that is there takes those that are `named`, and keeps its others. `actor`: the command.
     `check` raises where it cannot be used with its options: then it is not begun, and keeps those it had;
     else it would stand before all later nights. The caller holds the lock of the suite's occasions. Raises
     UsageError where the night was begun with other content: what was paid for is not mixed.
@@ -55,8 +60,20 @@ def begin_night(
         found = None if new else nights.find(connection, suite.name, occasion)
         if found is not None:
             _refuse_other(found, content, suite)
-            options = options.carried_on(read_options(found.options))
+            earlier = read_options(found.options)
+            options = options.carried_on(earlier, named)
             nights.set_options(connection, found.id, options.encoded())
+            old, new_ones = _differing(earlier.in_force(), options.in_force())
+            if old or new_ones:
+                trail.record_operator_event(
+                    connection,
+                    database.now_ms(),
+                    trail.NIGHT_SET,
+                    actor=actor,
+                    run_name=found.name,
+                    old=old,
+                    new=new_ones,
+                )
             found = replace(found, options=options.encoded())
             check(found)
             return found, False
@@ -73,8 +90,22 @@ def begin_night(
             graders=specs,
             now_ms=database.now_ms(),
         )
+        trail.record_operator_event(
+            connection,
+            night.created_at_ms,
+            trail.NIGHT_BEGUN,
+            actor=actor,
+            run_name=night.name,
+            new=options.in_force(),
+        )
         check(night)
     return night, True
+
+
+def _differing(old: dict[str, Any], new: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the values before and after of the options that differ; None where there was or is none."""
+    names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+    return {name: old.get(name) for name in names}, {name: new.get(name) for name in names}
 
 
 def _refuse_other(found: NightRow, content: Content, suite: Suite) -> None:

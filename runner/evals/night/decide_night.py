@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-from runner.db import counters, runs
+from runner.db import counters, runs, trail
 from runner.db.evaluation import facts, nights
 from runner.db.evaluation.measurements import measurements
 from runner.db.evaluation.nights import NightState
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from runner.db.evaluation.nights import NightRow
     from runner.db.session import Database
+    from runner.db.trail import CommandEvent
     from runner.rules.evaluation.night_report import NightReport
 
 _SPENT: Final = ("reported", "estimated", "possible_extra", "unpriced")
@@ -41,8 +42,10 @@ def decide(database: Database, night: StoredNight) -> NightReport:
     return report
 
 
-def decide_again(database: Database, row: NightRow) -> NightReport:
+def decide_again(database: Database, row: NightRow, event: CommandEvent) -> NightReport:
     """Return the report of a night that has ended by its present grades, and store it beside the earlier one.
+
+    `event`: that of the command which asks for it.
 
     It does not ask for a second measurement: what it would need has not been answered. Its verdict needs no
     --on-end notification, as a person waits for it.
@@ -50,7 +53,7 @@ def decide_again(database: Database, row: NightRow) -> NightReport:
     with database.read() as connection:
         night = read_night(connection, _found(nights.find_by_id(connection, row.id)))
         report = report_of(connection, night, cannot_remeasure="regrade sends nothing")
-    end(database, night, report, is_by_hand=True)
+    end(database, night, report, by_hand=event)
     return report
 
 
@@ -75,11 +78,13 @@ def report_of(
     return report
 
 
-def end(database: Database, night: StoredNight, report: NightReport, *, is_by_hand: bool = False) -> None:
+def end(
+    database: Database, night: StoredNight, report: NightReport, *, by_hand: CommandEvent | None = None
+) -> None:
     """Store a report and end its night. A valid night that has not regressed enters the pool.
 
-    `is_by_hand`: a person has asked for it and waits. A night that is in the pool stays there where it is
-    valid, and no --on-end notification follows.
+    `by_hand`: the event of a command by which a person has asked for it, and waits. A night that is in the
+    pool stays there where it is valid, and no --on-end notification follows.
     """
     is_kept = night.row.is_accepted and is_valid(report)
     with database.write() as connection:
@@ -89,13 +94,20 @@ def end(database: Database, night: StoredNight, report: NightReport, *, is_by_ha
             verdict=report.verdict,
             exit_code=report.exit_code,
             is_valid=is_valid(report),
-            is_accepted=is_accepted_by_itself(report) or (is_by_hand and is_kept),
+            is_accepted=is_accepted_by_itself(report) or (by_hand is not None and is_kept),
             report=encoded(report),
             now_ms=database.now_ms(),
             is_regrade=night.row.state is NightState.ENDED,
         )
-        if is_by_hand:
+        if by_hand is not None:
             count_as_reported(connection, night.row.id, database.now_ms())
+            by_hand.extended(
+                connection,
+                database.now_ms(),
+                trail.GRADED_AGAIN,
+                old={"verdict": night.row.verdict},
+                new={"verdict": report.verdict},
+            )
 
 
 def _found(row: NightRow | None) -> NightRow:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from runner.db.evaluation.nights import NightRow
     from runner.db.session import Database
+    from runner.db.trail import Actor
     from runner.evals.night.night_options import NightOptions
     from runner.intake.load import LoadResult
     from runner.rules.evaluation.item import Item
@@ -37,10 +38,11 @@ def load_measurement(
     items: Sequence[Item],
     number: int,
     options: RunOptions,
+    actor: Actor | None = None,
 ) -> LoadResult:
     """Load measurement 1 or 2 of a night, once: the same call after a crash finds its run.
 
-    The job lines are kept in the state folder. Raises UserError.
+    The job lines are kept in the state folder. `actor`: the command; None in a worker. Raises UserError.
     """
     stem = suite.name if number == 1 else f"{suite.name}{AGAIN}"
     occasion = night.name.rpartition("@")[2]
@@ -61,6 +63,7 @@ def load_measurement(
             options=options,
             lock=partial(loading_lock, settings),
             is_of_night=True,
+            actor=actor,
         )
         with database.write() as connection:
             add_measurement(connection, night.id, number, loaded.run_id)

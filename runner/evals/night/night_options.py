@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-_KEPT: Final = ("budget_ticks", "rpm", "tpm", "max_failures", "on_end")  # where a later call names none
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+_KEPT: Final = (  # unless a later call names them
+    *("budget_ticks", "rpm", "tpm", "max_attempts", "on_ambiguous", "max_waiting", "max_failures", "on_end"),
+)
 
 
 class NightOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,10 +41,15 @@ class NightOptions(msgspec.Struct, frozen=True, kw_only=True):
         """Return the options as JSON."""
         return msgspec.json.encode(self)
 
-    def carried_on(self, earlier: NightOptions) -> NightOptions:
-        """Return these options for a night that has `earlier` ones: what is not given stays as it was."""
-        kept = {name: getattr(earlier, name) for name in _KEPT if getattr(self, name) is None}
+    def carried_on(self, earlier: NightOptions, named: Collection[str]) -> NightOptions:
+        """Return these options for a night that has `earlier` ones: what is not named stays as it was."""
+        kept = {name: getattr(earlier, name) for name in _KEPT if name not in named}
         return msgspec.structs.replace(self, **kept)
+
+    def in_force(self) -> dict[str, Any]:
+        """Return the options that a command line can name and that do something, by their names."""
+        values = {name: getattr(self, name) for name in (*_KEPT, "is_detached")}
+        return {name: value for name, value in values.items() if value is not None and value is not False}
 
     def with_problem(self, problem: str) -> NightOptions:
         """Return the options of a night that needs a command, and why."""
