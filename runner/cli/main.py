@@ -38,6 +38,7 @@ ROWS: Final = (
     CommandRow("In steps", "write", "Write a run's files, any number of times."),
     CommandRow("Control", "pause", "Stop sending jobs of a run; accepted requests are still collected."),
     CommandRow("Control", "resume", "Continue a paused run, with other limits if you want."),
+    CommandRow("Control", "set", "Change limits, budget and other options of a run, at once."),
     CommandRow("Control", "cancel", "End a run: nothing more is sent."),
     CommandRow("Control", "retry", "Send failed or held jobs of a run again."),
     CommandRow("Control", "rm", "Remove a run from the database."),

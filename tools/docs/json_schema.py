@@ -26,6 +26,7 @@ from runner.cli.render.night_baseline import SuiteBaseline
 from runner.cli.render.night_history import NightHistory
 from runner.cli.render.night_items_object import NightItems
 from runner.cli.render.night_regraded import RegradedNights
+from runner.cli.render.option_changes import ChangedRun
 from runner.cli.render.removal_lines import PlannedPruning, Pruning, Removal
 from runner.cli.render.run_list import RunList
 from runner.cli.render.sample_object import TableSample
@@ -55,6 +56,7 @@ TITLES: Final[dict[str, Shape]] = {
     "regrade": RegradedNights,
     "history": NightHistory,
     "baseline": SuiteBaseline,
+    "set": ChangedRun,
     "rm": Removal,
     "prune": Pruning,
     "would": PlannedAction,
@@ -76,6 +78,7 @@ OF_COMMANDS: Final[dict[str, tuple[str, ...]]] = {  # the titles of what a comma
     "write": ("summary",),
     "pause": ("live",),
     "resume": ("live",),
+    "set": ("set",),
     "cancel": ("live", "would"),
     "retry": ("live", "would"),
     "rm": ("rm", "would"),

@@ -8,6 +8,7 @@ from msgspec.structs import asdict
 
 from runner.cli.render import text
 from runner.cli.render.ending_text import worker_command
+from runner.cli.render.option_changes import OptionsInForce, options_object
 from runner.rules.json_object import MONEY, JsonObject, Moment, about
 from runner.rules.states import JobState
 from runner.rules.summary_object import Jobs, RunNumbers
@@ -96,6 +97,7 @@ class LiveRun(RunNumbers, frozen=True, kw_only=True):
     ]
     no_worker: NoWorker
     refused_commits: WorkersRefused
+    options: Annotated[OptionsInForce, about("what flags and `set` said; it stays with the run")]
 
 
 def live_object(snapshot: Snapshot, eta_s: tuple[int, int] | None = None) -> LiveRun:
@@ -121,6 +123,7 @@ def live_object(snapshot: Snapshot, eta_s: tuple[int, int] | None = None) -> Liv
         limit=None if usage is None else _limit(usage),
         no_worker=no_worker_object(snapshot),
         refused_commits=refused_commits_object(snapshot),
+        options=options_object(snapshot.run.options),
     )
 
 

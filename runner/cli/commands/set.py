@@ -1,0 +1,78 @@
+"""`runner set RUN`: change options of a run, at once and in any state."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from runner.cli import flags
+from runner.cli.printing import print_escaped, print_json, print_note
+from runner.cli.render.option_changes import change_lines, changed_run
+from runner.cli.session import budget_prices
+from runner.cli.session.actor import read_actor
+from runner.cli.session.change_options import ChangedRunRow, change_options, plan_options
+from runner.cli.session.context import existing_database, find_working_run, read_settings
+from runner.cli.session.run_options import set_options
+from runner.rules.errors import UsageError
+from runner.rules.states import RunState
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_HELP: Final = """\
+Change options of RUN (an id or a name), in any state and at once. It stays as it is otherwise.
+
+Workers follow within two seconds. What is set here or by a flag of `run`, `start` or `resume` stays with
+the run until a command names it again; `none` takes a bound away. A paused run stays paused. A budget
+below what is spent pauses the run.
+
+\b
+Example, let a neighbour go first, then see what changed; then look only:
+  runner set reviews --rpm 60 --reason "the demo runs until noon"
+  runner status reviews --json | jq .options
+  runner set reviews --rpm none --budget 20 --dry-run
+"""
+
+
+@click.command("set", short_help="Change limits, budget and other options of a run, at once.", help=_HELP)
+@flags.run_argument
+@set_options
+@flags.reason_flag
+@flags.dry_run_flag
+@flags.json_flag
+@flags.quiet_flag
+def command(run: str, *, reason: str | None, dry_run: bool, as_json: bool, quiet: bool, **given: Any) -> None:
+    """Change options of RUN (an id or a name), in any state and at once."""
+    options = flags.take_options(given)
+    if not options:
+        raise UsageError("nothing to set", fix="name an option, such as --rpm 60 or --budget none")
+    settings = read_settings()
+    with existing_database(settings) as database:
+        with database.read() as connection:
+            found = find_working_run(connection, run)
+        if options.get("budget_ticks"):
+            budget_prices.require_prices(database, settings, found.id)
+        if dry_run:
+            changed = plan_options(database, found.id, options)
+        else:
+            changed = change_options(database, read_actor(settings, reason), found.id, options)
+    if as_json:
+        print_json(changed_run(changed.run, changed.change, list(options), done=not dry_run))
+    elif not quiet:
+        _print(changed, options, dry_run=dry_run)
+
+
+def _print(changed: ChangedRunRow, options: Mapping[str, Any], *, dry_run: bool) -> None:
+    """Print the old and the new values, and how a paused run continues."""
+    run = changed.run
+    would = "would set " if dry_run else ""
+    for line in change_lines(changed.change, options):
+        print_escaped(f"{would}{line}")
+    if dry_run or run.state is not RunState.PAUSED:
+        return
+    if changed.is_paused_now:
+        print_note(f"run {run.id} is paused now: {run.pause_text}")
+        print_note(f"to continue: runner resume {run.id} --budget USD")
+    else:
+        print_note(f"run {run.id} stays paused ({run.pause_reason}); to continue: runner resume {run.id}")
