@@ -45,9 +45,11 @@ def run_options(
 _LIMITS = (
     flags.budget_flag,
     click.option(
-        "--rpm", type=flags.Rate(), help="Requests per minute; the API's own limit applies as well."
+        "--rpm", type=flags.Rate(), help="Requests per minute of this run; the model's limit applies as well."
     ),
-    click.option("--tpm", type=flags.Rate(), help="Tokens per minute; the API's own limit applies as well."),
+    click.option(
+        "--tpm", type=flags.Rate(), help="Tokens per minute of this run; the model's limit applies as well."
+    ),
     click.option(
         "--max-attempts",
         type=flags.Count(1, 100),
