@@ -30,6 +30,8 @@ _START_WITHIN_MS_MAX: Final = 30_000
 _START_WITHIN_S_MIN: Final = 0.5  # a claim that leaves no time to send its request would be useless
 _SOCKET_BYTES_MAX: Final = 90  # the kernel allows 107, and a server may open a longer name beside it
 _FLUSH_S: Final = 10.0  # for the last writes of a worker that ends
+_RATE_MAX: Final = 10**9  # requests or tokens a minute
+_NO_LIMIT: Final = 0  # `none`, of a rate
 _PLAIN_PATH: Final = re.compile(r"[A-Za-z0-9/._+-]+")  # needs no quoting in any URL
 _GITHUB_NAMES: Final = ("ARCH", "ENVIRONMENT", "NAME", "OS", "TEMP", "TOOL_CACHE", "TRACKING_ID", "WORKSPACE")
 # Set by GitHub's own runner in every job, and by our engine for its children.
@@ -67,6 +69,15 @@ def _count(low: int, high: int, value: object) -> int:
 def _decimal(low: float, high: float, value: object) -> float:
     is_number = type(value) in (int, float)  # of TOML, which has a grammar of its own for them
     return _within(low, high, value if is_number else parse_decimal(_text(value)))
+
+
+def _rate(value: object) -> int:
+    if isinstance(value, str) and value.strip().lower() == "none":
+        return _NO_LIMIT
+    try:
+        return _count(1, _RATE_MAX, value)
+    except (NumberError, _WrongValueError):
+        raise _WrongValueError(f"is neither none nor a whole number from 1 to {_RATE_MAX:,}") from None
 
 
 def _text(value: object) -> str:
@@ -191,6 +202,22 @@ TABLE: Final = (
         "auto",
         "whether polls use up the request limit (auto: when the API refuses them)",
     ),
+    Setting(
+        "team_rpm",
+        "RUNNER_TEAM_RPM",
+        _rate,
+        None,
+        "what the team may send to each model, a number or none (not set: by the model)",
+        "requests a minute",
+    ),
+    Setting(
+        "team_tpm",
+        "RUNNER_TEAM_TPM",
+        _rate,
+        None,
+        "the same of tokens",
+        "tokens a minute",
+    ),
     Setting("prices", "", _prices, MappingProxyType({}), "your own prices by model"),
     Setting("debug", "RUNNER_DEBUG", _boolean, False, "tell more in the logs"),
 )
@@ -224,6 +251,8 @@ class Settings:
     connect_timeout_s: float
     prompt_overhead_tokens: int | None
     charge_polls: str
+    team_rpm: int | None  # 0 is `none`
+    team_tpm: int | None
     prices: Mapping[str, object]
     debug: bool
     secrets: tuple[str, ...] = field(repr=False)  # all that no output may show; for `redact.redact`
@@ -389,6 +418,8 @@ def _checked_text(raw: object) -> object:
 def _shown(row: Setting, value: object) -> str:
     if value is None or value in ((), {}):
         return "not set"
+    if row.read is _rate and value == _NO_LIMIT:
+        return "none"
     if row.secret and isinstance(value, str):
         return server_url.shown_url(value)
     shown = ", ".join(value) if isinstance(value, tuple | dict) else str(value)

@@ -33,6 +33,7 @@ STEP_MAX_S: Final = 0.05  # a look at all processes costs as much as some of the
 IN_FLIGHT: Final = 16  # of two workers; one has 8
 RUN: Final = ("run", "jobs.jsonl", "-o", "out.jsonl", "--rpm", "none", "--tpm", "none")
 NO_LIMITS: Final = ("--rpm", "none", "--tpm", "none")
+NO_TEAM_LIMITS: Final = {"RUNNER_TEAM_RPM": "none", "RUNNER_TEAM_TPM": "none"}  # nor those of the models
 
 Role = Literal["command", "engine", "worker", "valkey"]
 ROLES: Final[Mapping[str, Role]] = {  # a part of the command line and its role; the first match counts
@@ -158,7 +159,10 @@ class Command:
 
 
 class LiveRunner:
-    """Starts commands with one state folder; a context manager that kills all of its processes at the end."""
+    """Starts commands with one state folder; a context manager that kills all of its processes at the end.
+
+    The limits of models are lifted, unless `env` sets RUNNER_TEAM_RPM and RUNNER_TEAM_TPM ("": not set).
+    """
 
     def __init__(self, folder: Path, simulator: Simulator, **env: str) -> None:
         self.folder = folder
@@ -168,7 +172,7 @@ class LiveRunner:
             name: value for name, value in os.environ.items() if not name.startswith(("RUNNER_", "XAI_"))
         }
         own = {"RUNNER_HOME": str(self.path), "XAI_API_KEY": KEY, "XAI_BASE_URL": simulator.url}
-        self.env = outer | own | env
+        self.env = outer | own | NO_TEAM_LIMITS | env
         self._started: list[Command] = []
 
     def __enter__(self) -> Self:

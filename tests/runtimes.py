@@ -85,13 +85,18 @@ def opened_worker(
     base_url: str = "http://127.0.0.1:1/v1",
     **variables: str,
 ) -> Iterator[OpenedWorker]:
-    """Open a worker. Nothing is at the default `base_url`; without RUNNER_REDIS_URL there is no Redis."""
+    """Open a worker. Nothing is at the default `base_url`; without RUNNER_REDIS_URL there is no Redis.
+
+    The limits of models are lifted, unless `variables` set others.
+    """
     env = {
         "RUNNER_HOME": str(folder / "home"),
         "RUNNER_DATABASE_URL": database_url,
         "RUNNER_REDIS_URL": f"unix://{folder}/none.sock",
         "XAI_API_KEY": "xai-some-key",
         "XAI_BASE_URL": base_url,
+        "RUNNER_TEAM_RPM": "none",
+        "RUNNER_TEAM_TPM": "none",
         **variables,
     }
     if database.is_sqlite and "RUNNER_REDIS_URL" not in variables:  # the state folder's own

@@ -439,3 +439,26 @@ def test_a_project_of_others_has_no_settings(text: str, tmp_path: Path) -> None:
     """Whatever its pyproject.toml holds; what cannot be read is told."""
     (tmp_path / "pyproject.toml").write_text(text)
     assert len(load({}, tmp_path).warnings) == text.startswith("a")
+
+
+@pytest.mark.parametrize(("given", "expected"), [("none", 0), (" None ", 0), ("600", 600), ("1,200", 1_200)])
+def test_the_limits_of_a_team_are_numbers_or_none(given: str, expected: int) -> None:
+    """From the environment, and from a file; shown as they were meant."""
+    found = load({"RUNNER_TEAM_RPM": given, "RUNNER_TEAM_TPM": given}, NOWHERE)
+    assert (found.team_rpm, found.team_tpm) == (expected, expected)
+    shown = next(one.shown for one in found.sources if one.name == "team_rpm")
+    assert shown == ("none" if expected == 0 else f"{expected} requests a minute")
+    assert load({}, NOWHERE).team_rpm is None
+
+
+@pytest.mark.parametrize("given", ["0", "-5", "many", "1.5", "1e6", "", "9999999999"])
+def test_no_other_limit_of_a_team_is_taken(tmp_path: Path, given: str) -> None:
+    """0 could mean no limit or no request at all. An empty variable is one that is not set."""
+    if not given:
+        assert load({"RUNNER_TEAM_RPM": given}, NOWHERE).team_rpm is None
+        return
+    with pytest.raises(UsageError, match="RUNNER_TEAM_RPM is neither none nor a whole number from 1 to"):
+        load({"RUNNER_TEAM_RPM": given}, NOWHERE)
+    (tmp_path / "runner.toml").write_text("team_tpm = true\n")
+    with pytest.raises(UsageError, match=r"team_tpm in runner\.toml is neither none nor"):
+        load({}, tmp_path)

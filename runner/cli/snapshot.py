@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
     from runner.db.run_snapshot import RunSnapshot
     from runner.db.runs import RunRow
+    from runner.limiter.limits import BucketView
     from runner.limiter.refused_commits import CommitRefusal
+    from runner.limiter.team_limits import TeamLimits
     from runner.limiter.usage import BucketUsage
 
 FETCHABLE_MS: Final = 24 * 3600 * 1000  # xAI keeps a result for 24 hours
@@ -25,18 +27,30 @@ _UNSETTLED: Final = (*_OUTSTANDING, JobState.SUBMITTING, JobState.STORED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LimitsInUse:
+    """`busiest`: the model's bucket with the largest share in use; None where nothing was sent.
+
+    `own`: the limits that the run has for itself; None where it has none. `team`: what was set for the team.
+    """
+
+    busiest: BucketUsage | None
+    own: BucketView | None
+    team: TeamLimits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """A run as one transaction saw it, and what is not in the database.
 
     `is_engine_alive`: whether the state folder has an engine; None with shared servers. `is_engine_ending`:
-    it only finishes what is in flight. `limit_usage`: the bucket with the largest share in use; None where it
-    was not read or is not known. `refused_commits`: that the database refuses what workers write.
+    it only finishes what is in flight. `limits`: the limits and their use; None where they were not read or
+    are not known. `refused_commits`: that the database refuses what workers write.
     """
 
     stored: RunSnapshot
     is_engine_alive: bool | None
     is_engine_ending: bool = False
-    limit_usage: BucketUsage | None = None
+    limits: LimitsInUse | None = None
     refused_commits: CommitRefusal | None = None
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlalchemy import text
@@ -15,8 +16,18 @@ WINDOW_MS = 60_000
 POST_MS_MAX = 120_000  # longest time of a POST: it ends within its lease
 
 
-def read(database: Database, now_ms: int) -> list[tuple[str, int, int]]:
-    """Return (model, age in microseconds, tokens) of every attempt that may have arrived in the last minute.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecentSend:
+    """One attempt: `slot` is the name of its slot in the limiter, or None; `age_us` in microseconds."""
+
+    model: str
+    slot: str | None
+    age_us: int
+    tokens: int
+
+
+def read(database: Database, now_ms: int) -> list[RecentSend]:
+    """Return every attempt that may have arrived in the last minute.
 
     The age counts from the reply; without a reply it is 0, as in the limiter's own log. The tokens are those
     that the attempt used, else those that its slot had reserved, else an estimate.
@@ -34,10 +45,11 @@ def read(database: Database, now_ms: int) -> list[tuple[str, int, int]]:
             {"now": now_ms, "marked": now_ms - WINDOW_MS - POST_MS_MAX, "since": now_ms - WINDOW_MS},
         )
         return [
-            (
-                row.model,
-                max(0, now_ms - row.at_ms) * 1000,
-                row.total_tokens
+            RecentSend(
+                model=row.model,
+                slot=row.slot,
+                age_us=max(0, now_ms - row.at_ms) * 1000,
+                tokens=row.total_tokens
                 or _reserved_tokens(row.slot)
                 or tokens.expected_tokens(row.prompt_tokens, row.output_tokens_max),
             )

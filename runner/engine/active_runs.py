@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 
 from runner.db import counters, runs
 from runner.engine.settle import Policy
-from runner.limiter.limits import RateLimits
 from runner.rules import needs
 from runner.rules.states import FINAL, JobState, RunState
 
@@ -167,14 +166,6 @@ class ActiveRuns:
         recipe = run.recipe if run is not None else None
         return Policy.of(options, replace(self._prices, counts=counts), recipe)
 
-    def user_limits(self) -> RateLimits:
-        """Return the user's limits: the lowest among the runs that submit, or else that collect."""
-        submitting = [one.run.options for one in self._runs.values() if one.is_submitting]
-        options = submitting or [one.run.options for one in self._runs.values()]
-        return RateLimits(
-            rpm=_lowest([o.rpm for o in options]), tpm=_lowest([o.tpm for o in options]), rps=None
-        )
-
     async def pause(self, run_id: int, reason: PauseReason, why: str) -> None:
         """Pause submitting for a run until a person resumes it."""
         if await self._group_commit.execute(lambda c, _: runs.pause(c, run_id, reason, why, self._now_ms())):
@@ -214,11 +205,3 @@ def _read(database: Database) -> list[ActiveRun]:
 def _read_one(database: Database, run_id: int) -> RunRow | None:
     with database.read() as connection:
         return runs.find(connection, run_id)
-
-
-def _lowest(said: list[int | None]) -> int | None:
-    """Return the lowest limit that was set; 0 is `none`, which counts only if no run set a number."""
-    numbers = [n for n in said if n]
-    if numbers:
-        return min(numbers)
-    return 0 if said and all(n == 0 for n in said) else None

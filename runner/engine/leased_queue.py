@@ -22,7 +22,12 @@ class LeasedQueue:
     chunk: int = CHUNK_FIRST
     empty_until: float = 0.0
     paused_until: float = 0.0  # no batch before this time: the budget allows none, or the last one failed
-    sent_in_round: int = 0
+    own_limit_until: float = 0.0  # no batch before this time: the run's own limit grants no slot
+
+    @property
+    def closed_until(self) -> float:
+        """Return before which time there is no batch."""
+        return max(self.paused_until, self.own_limit_until)
 
     def add(self, found: Sequence[LeasedJob]) -> None:
         """Append jobs that were just leased; a job that waits here under an expired lease is replaced.

@@ -11,12 +11,15 @@ from sqlalchemy.exc import DBAPIError
 from runner.db import recent_sends as attempts
 from runner.db import workers
 from runner.limiter.limiter import HORIZON_S, LATE_S_MAX, LimiterUnavailable
+from runner.limiter.slots import run_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from runner.db.recent_sends import RecentSend
     from runner.db.session import Database
     from runner.engine.team import Team
+    from runner.limiter.store import BucketName, Entries
 
 SEEN_WITHIN_MS = 30_000
 JUST_NOW_US = 2_000_000
@@ -32,8 +35,10 @@ class RecentSends:
     team: Team
     bucket: Callable[[str], str]
 
-    async def read(self) -> dict[str, list[tuple[int, int]]]:
+    async def read(self) -> Entries:
         """Return (age_us, tokens) of the recent sends, by bucket. Raise LimiterUnavailable.
+
+        A send whose slot was in the bucket of its run as well is in both.
 
         Other workers may hold slots that Redis has forgotten. Within a moment they use them, or they are too
         late for them; wait for that, so that these sends are on record.
@@ -41,16 +46,20 @@ class RecentSends:
         loop = asyncio.get_running_loop()
         await self.team.record_again()
         rows, has_others = await loop.run_in_executor(None, self._rows)
-        if has_others and any(age_us < JUST_NOW_US for _, age_us, _ in rows):
+        if has_others and any(row.age_us < JUST_NOW_US for row in rows):
             await asyncio.sleep(HORIZON_S + LATE_S_MAX)
             rows, _ = await loop.run_in_executor(None, self._rows)
-        entries: dict[str, list[tuple[int, int]]] = {}
-        for model, age_us, used in rows:
-            entries.setdefault(self.bucket(model), []).append((age_us, used))
+        entries: dict[BucketName, list[tuple[int, int]]] = {}
+        for row in rows:
+            buckets: list[BucketName] = [self.bucket(row.model)]
+            if (run := run_of(row.slot or "")) is not None:
+                buckets.append(run)
+            for bucket in buckets:
+                entries.setdefault(bucket, []).append((row.age_us, row.tokens))
         return entries
 
-    def _rows(self) -> tuple[list[tuple[str, int, int]], bool]:
-        """Return (model, age_us, tokens) of the attempts, and whether other workers are alive."""
+    def _rows(self) -> tuple[list[RecentSend], bool]:
+        """Return the attempts, and whether other workers are alive."""
         now_ms = self.now_ms()
         try:
             with self.database.read() as connection:

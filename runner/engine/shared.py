@@ -26,6 +26,7 @@ from runner.engine.wakeups import Wakeups
 from runner.limiter.estimates import SharedEstimates
 from runner.limiter.limiter import Limiter
 from runner.limiter.outcome_window import OutcomeWindow
+from runner.limiter.team_limits import TeamLimits, TeamSettings
 from runner.limiter.team_names import TeamNames
 from runner.rules import breaker as breaker_rules
 
@@ -75,12 +76,17 @@ def build_shared(runtime: Runtime) -> Shared:
         clock_skew_s=lambda: runtime.api.clock_skew_s,
         prices=runtime.prices,
     )
-    team = Team(runtime.api, TeamNames(redis), account.key_fingerprint(settings), runtime.random)
+    fingerprint = account.key_fingerprint(settings)
+    team_limits = TeamLimits(rpm=settings.team_rpm, tpm=settings.team_tpm)
+    team_settings = TeamSettings(redis, runtime.host, fingerprint, team_limits)
+    team = Team(runtime.api, TeamNames(redis), team_settings, fingerprint, runtime.random)
     buckets = ModelBuckets(team, now_ms)
     recent_sends = RecentSends(
         database=runtime.database, now_ms=now_ms, worker=runtime.worker, team=team, bucket=buckets.name
     )
-    limiter = Limiter(redis, rebuild=recent_sends.read)
+    limiter = Limiter(
+        redis, rebuild=recent_sends.read, said_limits=lambda: team_settings.said(team.name or "")
+    )
     shared_estimates = SharedEstimates(redis)
     estimates = JobEstimates(shared_estimates, runtime.prices, now_ms, settings.prompt_overhead_tokens)
     return Shared(
@@ -102,7 +108,7 @@ def build_shared(runtime: Runtime) -> Shared:
             clock=runtime.clock,
             random=runtime.random,
         ),
-        slots=SlotReservations(limiter, buckets, runs, estimates),
+        slots=SlotReservations(limiter, buckets, estimates),
         breaker=CircuitBreaker(
             OutcomeWindow(redis, breaker_rules.WINDOW),
             runs.pause,

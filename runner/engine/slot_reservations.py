@@ -7,12 +7,13 @@ import logging
 from typing import TYPE_CHECKING
 
 from runner.limiter.limiter import LimiterUnavailable
+from runner.limiter.limits import RunLimits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from runner.db.leases import LeasedJob
-    from runner.engine.active_runs import ActiveRuns
+    from runner.db.runs import RunRow
     from runner.engine.job_estimates import JobEstimates
     from runner.engine.model_buckets import ModelBuckets
     from runner.limiter.limiter import Limiter
@@ -22,20 +23,22 @@ log = logging.getLogger("runner.collect")
 
 
 class SlotReservations:
-    """Asks with the limits of the runs at work, and the models' until the API has announced its own."""
+    """Asks with the limits of the models, which hold until the API announces its own, and of the run."""
 
-    def __init__(
-        self, limiter: Limiter, buckets: ModelBuckets, runs: ActiveRuns, estimates: JobEstimates
-    ) -> None:
-        self._limiter, self._buckets, self._runs, self._estimates = limiter, buckets, runs, estimates
+    def __init__(self, limiter: Limiter, buckets: ModelBuckets, estimates: JobEstimates) -> None:
+        self._limiter, self._buckets, self._estimates = limiter, buckets, estimates
 
-    async def for_attempts(self, bucket: str, jobs: Sequence[LeasedJob]) -> Grant:
-        """Ask for a slot for each job, once and in order. Raises LimiterUnavailable."""
+    def bucket(self, model: str) -> str:
+        """Return the bucket that requests for a model count in."""
+        return self._buckets.name(model)
+
+    async def for_attempts(self, bucket: str, jobs: Sequence[LeasedJob], run: RunRow) -> Grant:
+        """Ask for a slot for each of some jobs of a run, once and in order. Raises LimiterUnavailable."""
         return await self._limiter.reserve(
             bucket,
             [self._estimates.tokens(job) for job in jobs],
-            self._runs.user_limits(),
             self._buckets.fallback_limits(job.model for job in jobs),
+            run_limits=RunLimits(run=run.id, rpm=run.options.rpm, tpm=run.options.tpm),
         )
 
     async def for_poll(self, model: str, may_wait: Callable[[], bool]) -> Slot | None:
@@ -49,7 +52,6 @@ class SlotReservations:
                 grant = await self._limiter.reserve(
                     bucket,
                     [0],
-                    self._runs.user_limits(),
                     self._buckets.fallback_limits([model]),
                     is_poll=True,
                 )

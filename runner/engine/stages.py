@@ -28,6 +28,7 @@ from runner.engine.submit_failures import SubmitFailures
 from runner.engine.submit_health import SubmitHealth
 from runner.engine.submit_outcomes import SubmitOutcomes
 from runner.engine.supervisor import Supervisor
+from runner.engine.turns import Turns
 
 if TYPE_CHECKING:
     from runner.engine.runtime import Runtime
@@ -181,7 +182,7 @@ def _submitter(runtime: Runtime, shared: Shared) -> Submitter:
             start_within_ms=runtime.settings.start_within_ms,
         ),
         slots=shared.slots,
-        buckets=shared.buckets,
+        turns=Turns(runtime.random),
         dispatcher=Dispatcher(shared.in_flight, sender, outcomes, runtime.settings.concurrency),
         health=health,
         refused_models=refused_models,

@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from runner.engine.attempt_recorder import AttemptRecorder
     from runner.engine.dispatch import Dispatcher
     from runner.engine.leaser import Leaser
-    from runner.engine.model_buckets import ModelBuckets
     from runner.engine.record_attempts import RecordedAttempts
     from runner.engine.refused_models import RefusedModels
     from runner.engine.send_checks import SendChecks
     from runner.engine.slot_reservations import SlotReservations
     from runner.engine.submit_health import SubmitHealth
+    from runner.engine.turns import Turns
     from runner.engine.wakeups import Wakeups
     from runner.limiter.slots import Grant, Slot
     from runner.rules.submit_plan import Batch
@@ -60,17 +60,16 @@ class Submitter(SlicedLoop):
         leaser: Leaser,
         attempts: AttemptRecorder,
         slots: SlotReservations,
-        buckets: ModelBuckets,
+        turns: Turns,
         dispatcher: Dispatcher,
         health: SubmitHealth,
         refused_models: RefusedModels,
     ) -> None:
         super().__init__(runs, wakeups, wakeups.submit)
         self._checks, self._leaser, self._attempts = checks, leaser, attempts
-        self._slots, self._buckets, self._dispatcher = slots, buckets, dispatcher
+        self._slots, self._turns, self._dispatcher = slots, turns, dispatcher
         self._health, self._refused_models = health, refused_models
         self._queues: dict[int, LeasedQueue] = {}
-        self._rounds = 0
         self._wait_s = IDLE_S
 
     async def _round(self) -> bool:
@@ -80,29 +79,20 @@ class Submitter(SlicedLoop):
         """
         self._wait_s, sent = IDLE_S, False
         failed: list[Exception] = []
-        sending = [active_run for active_run in await self._runs.read() if active_run.can_submit]
-        if not sending or not await self._checks.may_send(sending):
+        sending = {one.run.id: one for one in await self._runs.read() if one.can_submit}
+        if not sending or not await self._checks.may_send(list(sending.values())):
             return False
-        self._rounds += 1
-        for active_run in sorted(sending, key=self._sent_in_round):
-            queue = self._queues.setdefault(active_run.run.id, LeasedQueue())
+        for run_id in self._turns.begin_round(list(sending)):
+            queue = self._queues.setdefault(run_id, LeasedQueue())
             try:
-                if await self._submit_batch(active_run, queue):
-                    sent = True
-                    queue.sent_in_round = self._rounds
+                sent |= await self._submit_batch(sending[run_id], queue)
             except Exception as error:  # it must not keep the other runs waiting
-                run_id = active_run.run.id
                 log.error("run.submit_failed run=%d cause=%s", run_id, first_line(error), exc_info=error)
                 queue.paused_until = _now_s() + FAILED_WAIT_S
                 failed.append(error)
         if failed and len(failed) == len(sending):
             raise failed[0]
         return sent
-
-    def _sent_in_round(self, active_run: ActiveRun) -> int:
-        """Return in which round a run sent last. The first run of a round may take all slots."""
-        queue = self._queues.get(active_run.run.id)
-        return queue.sent_in_round if queue is not None else 0
 
     async def _idle(self) -> None:
         with suppress(TimeoutError):
@@ -115,6 +105,8 @@ class Submitter(SlicedLoop):
     async def _submit_batch(self, active_run: ActiveRun, queue: LeasedQueue) -> bool:
         """Send as many leased jobs of one run as have slots now; return whether any was recorded as sent."""
         batch = await self._plan(active_run, queue)
+        if batch is None:
+            self._turns.leave_out(active_run.run.id)
         grant = await self._reserve(active_run, queue, batch) if batch is not None else None
         if batch is None or grant is None:
             return False
@@ -146,14 +138,15 @@ class Submitter(SlicedLoop):
         if state.must_wait:
             self._wait_at_most(LOOK_AGAIN_S if state.is_exclusive else IDLE_S)
             return None
-        if queue.paused_until > _now_s():
-            self._wait_at_most(OVER_BUDGET_WAIT_S)
+        closed_s = queue.closed_until - _now_s()
+        if closed_s > 0:
+            self._wait_at_most(min(closed_s, OVER_BUDGET_WAIT_S))
             return None
         if should_probe:
             await self._lease_probe(active_run, queue)
         if not await self._fill(active_run, queue):
             return None
-        buckets = {model: self._buckets.name(model) for model in {job.model for job in queue.jobs}}
+        buckets = {model: self._slots.bucket(model) for model in {job.model for job in queue.jobs}}
         batch = submit_plan.plan_batch(list(queue.jobs), buckets, state)
         if not batch.jobs:
             self._wait_at_most(LOOK_AGAIN_S)
@@ -168,17 +161,23 @@ class Submitter(SlicedLoop):
     async def _reserve(
         self, active_run: ActiveRun, queue: LeasedQueue, batch: Batch[LeasedJob]
     ) -> Grant | None:
-        """Ask for slots; None while the limiter is unavailable."""
+        """Ask for slots; None while the limiter is unavailable, or while it is another run's turn."""
+        run = active_run.run
+        if not self._turns.may_request(run.id, batch.bucket):
+            return None
         try:
-            grant = await self._slots.for_attempts(batch.bucket, batch.jobs)
+            grant = await self._slots.for_attempts(batch.bucket, batch.jobs, run)
         except LimiterUnavailable as error:
             await self._checks.limiter_failed([active_run], error)
             return None
+        self._turns.record(run.id, batch.bucket, grant)
         queue.chunk = submit_plan.next_chunk(
             queue.chunk, len(grant.slots), is_all=grant.retry_after_s is None
         )
         if grant.retry_after_s is not None:
-            self._wait_at_most(max(grant.retry_after_s, SLOT_WAIT_S_MIN))
+            wait_s = max(grant.retry_after_s, SLOT_WAIT_S_MIN)
+            self._wait_at_most(wait_s)
+            queue.own_limit_until = _now_s() + wait_s if grant.is_own_limit else 0.0
         return grant
 
     async def _fill(self, active_run: ActiveRun, queue: LeasedQueue) -> bool:

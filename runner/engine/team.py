@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from runner.api.client import XAIClient
+    from runner.limiter.team_limits import TeamSettings
     from runner.limiter.team_names import TeamNames
 
 ANSWER_S: Final = 10.0  # the request is free, so it may be cut off
@@ -40,12 +41,22 @@ class TeamProblem:
 
 
 class Team:
-    """Reads the name from Redis, else from the API, else uses the key's fingerprint. Belongs to one loop."""
+    """Reads the name from Redis, else from the API, else uses the key's fingerprint. Belongs to one loop.
 
-    def __init__(self, api: XAIClient, names: TeamNames, fingerprint: str, random: Random) -> None:
+    `limits`: what the settings of this worker say of the team's limits.
+    """
+
+    def __init__(
+        self,
+        api: XAIClient,
+        names: TeamNames,
+        limits: TeamSettings,
+        fingerprint: str,
+        random: Random,
+    ) -> None:
         self.name: str | None = None
         self._api, self._fingerprint, self._random = api, fingerprint, random
-        self._names = names
+        self._names, self._limits = names, limits
         self._problem: TeamProblem | None = None
         self._again_at = 0.0
         self._tries = 0
@@ -76,14 +87,21 @@ class Team:
         async with self._asking:
             loop = asyncio.get_running_loop()
             if self.name is None and (self._problem is None or loop.time() >= self._again_at):
-                self.name = await self._names.name_of(self._fingerprint)
-                self._problem = None if self.name is not None else await self._ask()
+                name = await self._names.name_of(self._fingerprint)
+                self._problem = await self._ask() if name is None else None
+                if name is not None:
+                    await self._take(name)
             return self._problem
 
     async def record_again(self) -> None:
-        """Record the name in a Redis that was emptied; take over another name that is there already."""
+        """Record name and limits in a Redis that was emptied; take over a name that is there already."""
         if self.name is not None:
-            self.name = await self._names.propose(self._fingerprint, self.name)
+            await self._take(await self._names.propose(self._fingerprint, self.name))
+
+    async def _take(self, name: str) -> None:
+        """Take a name, once the limits that the settings have for the team are set."""
+        await self._limits.say(name)
+        self.name = name
 
     async def _ask(self) -> TeamProblem | None:
         try:
@@ -103,7 +121,7 @@ class Team:
             case KeyStatus.TEAM_UNKNOWN:
                 log.info("team.not_named status=%d", info.reply.status)
         name = info.team_id if status is KeyStatus.TEAM_KNOWN and info.team_id else self._fingerprint
-        self.name = await self._names.propose(self._fingerprint, name)
+        await self._take(await self._names.propose(self._fingerprint, name))
         return None
 
     def _away(self, why: str) -> TeamProblem:

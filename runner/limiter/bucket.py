@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from runner.limiter.limits import RateLimits, lowest
 from runner.limiter.pending_updates import PendingUpdates
-from runner.limiter.slots import Grant, Slot
+from runner.limiter.run_places import NONE, RunPlaces
+from runner.limiter.slots import Grant, Slot, slot_id, tokens_of
 from runner.limiter.store import LimiterUnavailable
 from runner.limiter.wait_queue import fair_order, polls_at_end
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+    from runner.limiter.limits import RunLimits
     from runner.limiter.store import Store
 
 FLUSH_S: Final = 0.05  # delay of updates that are not urgent, so that more share a round trip
@@ -32,18 +34,25 @@ class SlotRequests:
     """A waiting call of `Bucket.request_slots`: one slot for each number of tokens."""
 
     tokens: Sequence[int]
-    user_limits: RateLimits
     fallback_limits: RateLimits
     horizon_s: float
     granted: asyncio.Future[Grant]
+    run_limits: RunLimits | None = None
     is_poll: bool = False
+
+    @property
+    def own_run(self) -> int | None:
+        """Return the run whose own bucket the slots are reserved in as well; None if there is none."""
+        its = self.run_limits
+        return None if its is None or its.is_unlimited else its.run
 
 
 class Bucket:
     """Merges concurrent requests and updates into one round trip.
 
     `new_call_id` returns an id that no other call has. `restore` is awaited when Redis was found empty.
-    Times are loop times. `polls_charged`: whether polls need slots, as of `refreshed_at`.
+    Times are loop times. As of `refreshed_at`: `polls_charged`, whether polls need slots, and `in_force`, the
+    limits of all requests.
     """
 
     def __init__(
@@ -52,10 +61,12 @@ class Bucket:
         self.name = name
         self.paused_until = 0.0
         self.polls_charged = False
+        self.in_force = RateLimits()
         self.refreshed_at = -1e9
         self._refresh_started_at = -1e9
         self._polls_in_a_row = 0
         self._polls_unreported = 0
+        self._fallback_limits: RateLimits | None = None  # of the last requests
         self._store = store
         self._new_call_id = new_call_id
         self._restore = restore
@@ -68,10 +79,10 @@ class Bucket:
     async def request_slots(
         self,
         tokens: Sequence[int],
-        user_limits: RateLimits,
         fallback_limits: RateLimits,
         horizon_s: float,
         *,
+        run_limits: RunLimits | None = None,
         is_poll: bool = False,
     ) -> Grant:
         """Request slots once. Raises LimiterUnavailable, and what `restore` raises."""
@@ -79,10 +90,10 @@ class Bucket:
         self._requests.append(
             SlotRequests(
                 tokens=tokens,
-                user_limits=user_limits,
                 fallback_limits=fallback_limits,
                 horizon_s=horizon_s,
                 granted=granted,
+                run_limits=run_limits,
                 is_poll=is_poll,
             )
         )
@@ -180,18 +191,27 @@ class Bucket:
         loop = asyncio.get_running_loop()
         call_id = self._new_call_id()
         queue = fair_order(requests, self._polls_in_a_row)
-        pause_us, retry_after_us, granted, charged = await self._send(call_id, requests, queue, updates)
+        if requests:
+            self._fallback_limits = lowest(request.fallback_limits for request in requests)
+        places = RunPlaces()
+        pause_us, retry_after_us, granted, charged, in_force, run_waits_us = await self._send(
+            call_id, requests, queue, updates, places
+        )
         self.polls_charged = bool(charged)
+        if self._fallback_limits is not None:
+            self.in_force = RateLimits(rpm=in_force[0], tpm=in_force[1], rps=in_force[2])
         self.refreshed_at = now = loop.time()
         if pause_us:
             self.paused_until = max(self.paused_until, now + pause_us / 1e6)
-        slots = [
-            Slot(id=f"{call_id}:{nth}:{tokens}", bucket=self.name, fire_at=now + delay_us / 1e6)
-            for nth, (delay_us, tokens) in enumerate(zip(granted[::2], granted[1::2], strict=True), start=1)
-        ]
-        served = [request for request, _ in queue[: len(slots)]]
+        parts: defaultdict[SlotRequests, list[Slot]] = defaultdict(list)
+        served = []
+        for nth, delay_us, tokens in zip(granted[::3], granted[1::3], granted[2::3], strict=True):
+            request = queue[nth - 1][0]
+            name = slot_id(call_id, nth, tokens, request.own_run)
+            parts[request].append(Slot(id=name, bucket=self.name, fire_at=now + delay_us / 1e6))
+            served.append(request)
         self._polls_in_a_row = polls_at_end(served, self._polls_in_a_row)
-        self._distribute(requests, served, slots, retry_after_us / 1e6)
+        self._distribute(requests, parts, [retry_after_us, *run_waits_us], places)
 
     async def _send(
         self,
@@ -199,11 +219,21 @@ class Bucket:
         requests: list[SlotRequests],
         queue: list[tuple[SlotRequests, int]],
         updates: PendingUpdates,
+        places: RunPlaces,
     ) -> list[Any]:
         """Return the script's reply. An emptied Redis is restored first, but only if slots are requested."""
         while True:
-            message = updates.message(asyncio.get_running_loop().time()) | _wanted(call_id, requests, queue)
-            reply = await self._store.round_trip(self.name, message)
+            message = updates.message(asyncio.get_running_loop().time(), places)
+            message |= {
+                "call_id": call_id,
+                "wanted": [
+                    _wanted(max(0, tokens), places.of_request(one.run_limits)) for one, tokens in queue
+                ],
+                "horizon_us": round(min((one.horizon_s for one in requests), default=0.0) * 1e6),
+                "fallback_limits": _as_message(self._fallback_limits or RateLimits()),
+                "runs": places.message(),
+            }
+            reply = await self._store.round_trip(self.name, message, places.runs)
             if reply is not None:
                 return reply
             if not requests:
@@ -213,39 +243,39 @@ class Bucket:
     def _distribute(
         self,
         requests: list[SlotRequests],
-        served: list[SlotRequests],
-        slots: list[Slot],
-        retry_after_s: float,
+        parts: Mapping[SlotRequests, list[Slot]],
+        waits_us: Sequence[int],
+        places: RunPlaces,
     ) -> None:
-        """Give each request its slots. A caller that got too few retries with half of its horizon left."""
-        parts: defaultdict[SlotRequests, list[Slot]] = defaultdict(list)
-        for request, slot in zip(served, slots, strict=True):
-            parts[request].append(slot)
+        """Give each request its slots. A caller that got too few retries with half of its horizon left.
+
+        One that got none at its run's own limit retries when that allows the next one.
+        `waits_us`: when to request more from the model's bucket, then from that of each run; -1: all granted.
+        """
         for request in requests:
-            part = parts[request]
+            part = parts.get(request, [])
             if request.granted.done():  # cancelled during the round trip
                 self._release(part)
                 continue
-            got_all = len(part) == len(request.tokens)
-            wait_s = None if got_all else min(max(retry_after_s, request.horizon_s / 2), RETRY_AFTER_S_MAX)
-            request.granted.set_result(Grant(slots=part, retry_after_s=wait_s))
+            place = places.of_request(request.run_limits)
+            is_own_limit = place != NONE and waits_us[place] >= 0
+            wait_s = None
+            if len(part) < len(request.tokens):
+                least_s = request.horizon_s / 2 if part or not is_own_limit else 0.0
+                retry_after_s = waits_us[place if is_own_limit else NONE] / 1e6
+                wait_s = min(max(retry_after_s, least_s), RETRY_AFTER_S_MAX)
+            cost = self.in_force.minutes_of(tokens_of(slot.id) for slot in part)
+            request.granted.set_result(
+                Grant(slots=part, retry_after_s=wait_s, is_own_limit=is_own_limit, cost=cost)
+            )
 
     def _release(self, slots: list[Slot]) -> None:
         if slots:
             self.record(PendingUpdates(released=[slot.id for slot in slots]))
 
 
-def _wanted(
-    call_id: str, requests: list[SlotRequests], queue: list[tuple[SlotRequests, int]]
-) -> dict[str, Any]:
-    """Return the part of the script's message that requests slots."""
-    return {
-        "call_id": call_id,
-        "wanted_tokens": [max(0, tokens) for _, tokens in queue],
-        "horizon_us": round(min((request.horizon_s for request in requests), default=0.0) * 1e6),
-        "user_limits": _as_message(lowest(request.user_limits for request in requests)),
-        "fallback_limits": _as_message(lowest(request.fallback_limits for request in requests)),
-    }
+def _wanted(tokens: int, place: int) -> int | tuple[int, int]:
+    return max(0, tokens) if place == NONE else (max(0, tokens), place)
 
 
 def _as_message(limits: RateLimits) -> dict[str, int]:

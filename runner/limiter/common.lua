@@ -2,7 +2,7 @@
 --
 -- Keys. All have one hash tag, so that a cluster keeps them together:
 --   {runner}:epoch           exists while the logs are complete; missing: Redis was emptied
---   {runner}:limit:B         hash, the state of bucket B:
+--   {runner}:limit:B         hash, the state of bucket B, that of one team and model:
 --       last      time of the newest granted slot
 --       pause     nothing is sent before this time
 --       sum       tokens of all entries in the log
@@ -15,6 +15,10 @@
 --       polls_charged          1: polls need slots
 --       force_rpm, force_tpm, force_rps    limits last in force, for status screens; 0: no limit
 --   {runner}:limit:B:log     sorted set: member "<id>:<tokens>", score = time from which it counts
+--   {runner}:run:R           hash, the state of the bucket of run R, if the run has limits of its own:
+--       sum, even, paced, force_rpm, force_tpm    as above
+--   {runner}:run:R:log       as above; a request of the run has the same member in both logs, "...@R:<tokens>"
+--   {runner}:team:T          hash, the limits that were set for team T (team_limits.lua): rpm, tpm; 0: no limit
 -- All times are microseconds of Redis' own clock. A double holds them exactly.
 
 local function clock()

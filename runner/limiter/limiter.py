@@ -12,17 +12,19 @@ import uuid
 from typing import TYPE_CHECKING, Final
 
 from runner.limiter.bucket import RETRY_AFTER_S_MAX, Bucket
-from runner.limiter.limits import BucketView, RateLimits
+from runner.limiter.limits import BucketView, RateLimits, RunLimits
 from runner.limiter.pending_updates import PendingUpdates
 from runner.limiter.slots import Grant, Slot, tokens_of
-from runner.limiter.store import LimiterUnavailable, Store
+from runner.limiter.store import NOTHING_SAID, LimiterUnavailable, Store
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from redis.asyncio import Redis
 
-__all__ = ["BucketView", "Grant", "Limiter", "LimiterUnavailable", "RateLimits", "Slot"]
+    from runner.limiter.store import Entries, SaidLimits
+
+__all__ = ["BucketView", "Grant", "Limiter", "LimiterUnavailable", "RateLimits", "RunLimits", "Slot"]
 
 HORIZON_S: Final = 0.4  # slots are granted this far ahead
 LATE_S_MAX: Final = 0.5  # a slot used later than this could meet the slots of other processes
@@ -34,20 +36,23 @@ class Limiter:
     """Grants slots to send requests. Belongs to one event loop.
 
     `rebuild` returns the requests of the last minute, per bucket (age_us, tokens). It is called when Redis is
-    empty, and no slot is granted before. The limit in force is the user's, lowered to the announced one; else
-    the announced one; else the fallback. 0 is no limit. Times are loop times.
+    empty, and no slot is granted before. `said_limits`: what the settings say of the team, set again with it.
+    The limit in force of a model is the team's (team_limits.py), but no more than the announced one; else the
+    announced one; else the fallback. 0 is no limit. A run may have limits of its own besides, which bind that
+    run alone. Times are loop times.
     """
 
     def __init__(
         self,
         redis: Redis,
         *,
-        rebuild: Callable[[], Awaitable[Mapping[str, Sequence[tuple[int, int]]]]],
+        rebuild: Callable[[], Awaitable[Entries]],
+        said_limits: Callable[[], SaidLimits] = lambda: NOTHING_SAID,
         window_s: float = 60.0,
         second_s: float = 1.0,
     ) -> None:
         self._store = Store(redis, window_s=window_s, second_s=second_s)
-        self._rebuild = rebuild
+        self._rebuild, self._said_limits = rebuild, said_limits
         self._rebuild_lock = asyncio.Lock()
         self._buckets: dict[str, Bucket] = {}
         self._process_id = uuid.uuid4().hex[:16]
@@ -65,29 +70,37 @@ class Limiter:
         self,
         bucket: str,
         tokens: Sequence[int],
-        user_limits: RateLimits,
         fallback_limits: RateLimits,
         horizon_s: float = HORIZON_S,
         *,
+        run_limits: RunLimits | None = None,
         is_poll: bool = False,
     ) -> Grant:
         """Request a slot for each estimate of `tokens`, once and in order.
 
         Only slots that may be used within `horizon_s` are granted; request the rest after `retry_after_s`.
-        Polls use no tokens and go first, but do not starve submits (wait_queue.py). Raises
-        LimiterUnavailable, and what `rebuild` raises: then nothing may be sent.
+        With `run_limits` that run's own limits hold besides. Polls use no tokens and go first, but do not
+        starve submits (wait_queue.py). Raises LimiterUnavailable, and what `rebuild` raises: then nothing may
+        be sent.
         """
         its = self._bucket(bucket)
-        if not user_limits.unlimited:
-            return await its.request_slots(tokens, user_limits, fallback_limits, horizon_s, is_poll=is_poll)
-        now = asyncio.get_running_loop().time()
-        if now - its.refreshed_at > UNLIMITED_REFRESH_S:
-            await its.request_slots([], user_limits, fallback_limits, horizon_s)
+        has_own = run_limits is not None and not run_limits.is_unlimited
+        if not has_own and await self._is_unlimited(its, fallback_limits):
             now = asyncio.get_running_loop().time()
-        if its.paused_until > now:
-            return Grant(slots=[], retry_after_s=min(its.paused_until - now, RETRY_AFTER_S_MAX))
-        slots = [Slot(id="", bucket=bucket, fire_at=now) for _ in tokens]
-        return Grant(slots=slots, retry_after_s=None)
+            if its.paused_until > now:
+                return Grant(slots=[], retry_after_s=min(its.paused_until - now, RETRY_AFTER_S_MAX))
+            slots = [Slot(id="", bucket=bucket, fire_at=now) for _ in tokens]
+            return Grant(slots=slots, retry_after_s=None, cost=its.in_force.minutes_of(tokens))
+        return await its.request_slots(
+            tokens, fallback_limits, horizon_s, run_limits=run_limits, is_poll=is_poll
+        )
+
+    async def _is_unlimited(self, its: Bucket, fallback_limits: RateLimits) -> bool:
+        """Return whether a model had no limit when that was last read, at most UNLIMITED_REFRESH_S ago."""
+        is_old = asyncio.get_running_loop().time() - its.refreshed_at > UNLIMITED_REFRESH_S
+        if its.in_force.is_unlimited and is_old:
+            await its.request_slots([], fallback_limits, 0.0)
+        return its.in_force.is_unlimited
 
     def usable(self, slot: Slot) -> bool:
         """Return whether a slot may be used now: no pause began, and it is not late.
@@ -154,6 +167,6 @@ class Limiter:
     async def _restore(self) -> None:
         async with self._rebuild_lock:
             if not await self._store.is_whole():  # another bucket or process may have restored it meanwhile
-                await self._store.restore(await self._rebuild())
+                await self._store.restore(await self._rebuild(), self._said_limits())
         for bucket in self._buckets.values():
             bucket.reset_announced()

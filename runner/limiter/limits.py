@@ -3,24 +3,45 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+_RPM_UNLIMITED: Final = 1_000_000  # as which no limit counts where requests of several runs are compared
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateLimits:
-    """Requests a minute, tokens a minute, requests a second. None: not set; 0: no limit."""
+    """Requests a minute, tokens a minute, requests a second. None: not known; 0: no limit."""
 
     rpm: int | None = None
     tpm: int | None = None
     rps: int | None = None
 
     @property
-    def unlimited(self) -> bool:
-        """Return whether the user set "no limit" for requests and for tokens."""
+    def is_unlimited(self) -> bool:
+        """Return whether nothing is limited."""
         return self.rpm == 0 and self.tpm == 0 and not self.rps
+
+    def minutes_of(self, tokens: Iterable[int]) -> float:
+        """Return for how long requests of these tokens use the limit up that they use most."""
+        per_request = 1 / (self.rpm or _RPM_UNLIMITED)
+        return sum(max(per_request, one / self.tpm if self.tpm else 0.0) for one in tokens)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunLimits:
+    """The limits that one run has for itself: requests and tokens a minute. None and 0: none."""
+
+    run: int
+    rpm: int | None = None
+    tpm: int | None = None
+
+    @property
+    def is_unlimited(self) -> bool:
+        """Return whether the run has none, and so no bucket of its own."""
+        return not self.rpm and not self.tpm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

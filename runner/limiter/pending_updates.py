@@ -6,7 +6,10 @@ Sending them twice does no harm. Only refused polls count twice after a lost rep
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from runner.limiter.run_places import RunPlaces
 
 
 @dataclass(slots=True, kw_only=True)
@@ -43,13 +46,13 @@ class PendingUpdates:
             announced=later.announced or self.announced,
         )
 
-    def message(self, now: float) -> dict[str, Any]:
+    def message(self, now: float, places: RunPlaces) -> dict[str, Any]:
         """Return the updates as the script takes them (round_trip.lua): ages in place of times."""
         rpm, tpm = self.announced or (None, None)
         return {
-            "confirm": [(slot_id, _us(now - at)) for slot_id, at in self.confirmed],
-            "settle": self.settled,
-            "release": self.released,
+            "confirm": [(slot_id, _us(now - at), *places.of_slot(slot_id)) for slot_id, at in self.confirmed],
+            "settle": [(slot_id, tokens, *places.of_slot(slot_id)) for slot_id, tokens in self.settled],
+            "release": [(slot_id, *places.of_slot(slot_id)) for slot_id in self.released],
             "pause_us": _us(self.pause_until - now),
             "rate_limited": self.rate_limited,
             "polls": self.polls,

@@ -1,18 +1,20 @@
 -- Fill emptied logs with the requests of the last window, and record that they are complete.
--- Only the first process does it.
+-- Only the first process does it. The limits of the team are set again in the same step: no slot is granted
+-- without them.
 --
--- KEYS   1: epoch, then state and log of each bucket (common.lua)
--- ARGV   1: the new epoch;  2: window_us;  then for each bucket the JSON of its {age_us, tokens}...
+-- KEYS   1: epoch;  2, 3: the keys of team_limits.lua;  then state and log of each bucket, of models and of runs
+-- ARGV   1: the new epoch;  2: window_us;  3, 4, 5: the arguments of team_limits.lua;  then for each bucket the
+--        JSON of its {age_us, tokens}...
 -- Reply  1, or 0 when another process did it before
 
 local epoch, window = ARGV[1], tonumber(ARGV[2])
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
 
 local now = clock()
-for bucket = 1, (#KEYS - 1) / 2 do
-  local state_key, log_key = KEYS[bucket * 2], KEYS[bucket * 2 + 1]
+for bucket = 1, (#KEYS - 3) / 2 do
+  local state_key, log_key = KEYS[bucket * 2 + 2], KEYS[bucket * 2 + 3]
   local sum, last = 0, 0
-  for nth, entry in ipairs(cjson.decode(ARGV[bucket + 2])) do
+  for nth, entry in ipairs(cjson.decode(ARGV[bucket + 5])) do
     local at, tokens = now - entry[1], entry[2]
     if at > now - window then
       redis.call('ZADD', log_key, at, member_of(epoch .. ':' .. nth, tokens))
@@ -22,5 +24,6 @@ for bucket = 1, (#KEYS - 1) / 2 do
   redis.call('HSET', state_key, 'sum', sum, 'last', last)
   redis.call('PEXPIRE', log_key, math.ceil(window * 2 / 1000))
 end
+take_over_settings(KEYS[2], KEYS[3], ARGV[3], {rpm = ARGV[4], tpm = ARGV[5]})
 redis.call('SET', KEYS[1], epoch)
 return 1

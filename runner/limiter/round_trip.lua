@@ -1,185 +1,126 @@
--- One round trip of a process to a bucket: record its updates, then grant slots.
+-- One round trip of a process to the bucket of a model: record its updates, then grant slots.
 --
--- KEYS   1: epoch;  2: state;  3: log (common.lua)
+-- A run with limits of its own has a bucket besides (sliding_log.lua). Its requests are entered in both logs.
+-- Only the model's bucket has pauses, 429s, announced limits, a limit of a second, and polls.
+--
+-- KEYS   1: epoch;  2: state;  3: log;  4: the team's limits;  then state and log of each run  (common.lua)
 -- ARGV   1: JSON
 --   window_us, second_us, horizon_us
---   user_limits, fallback_limits   {rpm, tpm, rps}: the user's, the model table's; -1 not set, 0 no limit
+--   fallback_limits  {rpm, tpm, rps}: the model table's; -1 not known, 0 no limit
 --   announced        {rpm, tpm}: limits of the API's headers; -1 no change
 --   pause_us         pause all processes for this long; 0: no pause
 --   rate_limited     true: a submit got a 429, so use less of the limits
 --   polls, polls_refused   polls since the last call that reported any, and how many of them got a 429
---   confirm          {member, age_us}...: slots whose reply arrived age_us ago
---   settle           {member, tokens}...: tokens used
---   release          {member}...: slots that were not used
---   wanted_tokens    tokens of each wanted slot, in order;  call_id: start of the slots' ids
+--   runs             {id, rpm, tpm}...: runs with limits of their own; 0 no limit, -1 as they were last.
+--                    Below, `run` is the place of one of them in this list; left out: none
+--   confirm          {member, age_us, run}...: slots whose reply arrived age_us ago
+--   settle           {member, tokens, run}...: tokens used
+--   release          {member, run}...: slots that were not used
+--   wanted           tokens or {tokens, run}...: the wanted slots, in order;  call_id: start of the slots' ids
 -- Reply  {"empty"}: Redis was emptied. Else
---        {"ok", pause_us, retry_after_us, {wait_us, tokens, wait_us, tokens, ...}, charged}:
+--        {"ok", pause_us, retry_after_us, {nth, wait_us, tokens, ...}, charged, {rpm, tpm, rps}, {run_us, ...}}:
 --   pause_us         global pause
---   retry_after_us   when to request the slots that were not granted; -1: all were granted
---   {...}            the granted slots; the id of the n-th is call_id:n:tokens
+--   retry_after_us   when to request the slots that the model's limits did not grant; -1: they granted all
+--   {nth, ...}       the granted slots, by their place in `wanted`; an id is call_id:nth:tokens, and with a run
+--                    that has limits of its own call_id:nth@id:tokens
 --   charged          1: polls need slots too
+--   {rpm, tpm, rps}  the model's limits in force; 0: no limit
+--   {run_us, ...}    when to request the slots that a run's own limits did not grant; -1: they granted all
 
-local MARGIN = 0.97           -- of the token limit, since estimates are never exact
-local PACE = 0.995            -- slots stand a little closer than the limit, to make up for lost time
-local RPM_PER_RPS = 48        -- the API's own rule, with RPS_MIN (docs.x.ai, rate limits, October 2026)
-local RPS_MIN = 2
-local CUT = 0.9               -- a 429 cuts the share to this part of it,
-local SHARE_MIN = 0.05        -- down to this,
-local CUTS_PER_WINDOW = 4     -- at most this often
-local GROWTH_PER_WINDOW = 1 / 60
-local BURST_WINDOWS = 1 / 30  -- how far requests and tokens may run ahead of their pace
-local POLLS_KEPT_WINDOWS = 2  -- polls and their 429s decay with this time constant
-local POLLS_REFUSED_FROM = 3  -- polls are charged from this many 429s on,
-local POLLS_REFUSED_SHARE = 0.2  -- if they are more than this share of the polls,
-local POLLS_FORGIVEN = 1      -- until fewer than this many are left
-local CHUNK = 64              -- log entries read at a time
 local STATE_KEPT_MS = 86400000
 
-local epoch_key, state_key, log_key = KEYS[1], KEYS[2], KEYS[3]
+local epoch_key, state_key, log_key, team_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 if redis.call('EXISTS', epoch_key) == 0 then return {'empty'} end
 
 local request = cjson.decode(ARGV[1])
 local now, window, horizon = clock(), request.window_us, request.horizon_us
+local call = {now = now, window = window, horizon = horizon}
+
+local function read_state(key, fields, unknown)
+  local state = {}
+  for i, value in ipairs(redis.call('HMGET', key, unpack(fields))) do
+    state[fields[i]] = tonumber(value or unknown[fields[i]] or 0)
+  end
+  return state
+end
+
+local function store_state(key, state, fields, others)
+  local stored = others
+  for _, field in ipairs(fields) do
+    stored[#stored + 1] = field
+    stored[#stored + 1] = state[field]
+  end
+  redis.call('HSET', key, unpack(stored))
+end
+
+-- 1. The model's limits, and the part of them in use.
 
 local FIELDS = {'last', 'pause', 'sum', 'paced', 'even', 'rpm', 'tpm', 'share', 'cut_at', 'grown_at',
   'polls', 'polls_refused', 'polls_at', 'polls_charged'}
-local state = {}
-for i, value in ipairs(redis.call('HMGET', state_key, unpack(FIELDS))) do
-  state[FIELDS[i]] = tonumber(value or 0)
+local state = read_state(state_key, FIELDS, {share = 1})
+record_replies(state, request, now)
+
+local in_force = limits_in_force(state, team_key, request.fallback_limits)
+local rpm, tpm = share_of(in_force.rpm, state.share), share_of(in_force.tpm * MARGIN, state.share)
+local rps = requests_a_second(rpm, request.fallback_limits)
+local log = open_log(log_key, state, call, rpm, tpm)
+if rps > 0 then log.spacing = math.max(log.spacing, request.second_us / rps) end
+
+-- 2. The runs' own limits. Where one was lowered, the run is to go on at once at the new rate: what it sent
+-- before does not count.
+
+local RUN_FIELDS = {'sum', 'even', 'paced', 'force_rpm', 'force_tpm'}
+local UNKNOWN = {force_rpm = -1, force_tpm = -1}
+
+local function is_lower(limit, before)
+  return limit > 0 and (before == 0 or limit < before)
 end
-if state.share == 0 then state.share = 1 end
 
--- 1. Announced limits, 429s and pauses.
-
-for _, limit in ipairs({'rpm', 'tpm'}) do
-  local announced = request.announced[limit]
-  if announced >= 0 and announced ~= state[limit] then
-    state[limit], state.share = announced, 1
+local function open_run(nth, id, own_rpm, own_tpm)
+  local run_key, run_log_key = KEYS[nth * 2 + 3], KEYS[nth * 2 + 4]
+  local its = read_state(run_key, RUN_FIELDS, UNKNOWN)
+  if own_rpm >= 0 and (own_rpm ~= its.force_rpm or own_tpm ~= its.force_tpm) then
+    if is_lower(own_rpm, its.force_rpm) or is_lower(own_tpm, its.force_tpm) then
+      redis.call('DEL', run_log_key)
+      its.sum = 0
+    end
+    its.force_rpm, its.force_tpm, its.even, its.paced = own_rpm, own_tpm, 0, 0
   end
+  local own_part = share_of(math.max(0, its.force_tpm) * MARGIN, 1)
+  local run = open_log(run_log_key, its, call, math.max(0, its.force_rpm), own_part)
+  run.id, run.state_key, run.retry_after = id, run_key, -1
+  return run
 end
 
-state.share = math.min(1, state.share + (now - state.grown_at) / window * GROWTH_PER_WINDOW)
-state.grown_at = now
-if request.rate_limited and now - state.cut_at >= window / CUTS_PER_WINDOW then
-  state.share, state.cut_at = math.max(SHARE_MIN, state.share * CUT), now
-end
-if request.pause_us > 0 then state.pause = math.max(state.pause, now + request.pause_us) end
+local runs = {}
+for nth, given in ipairs(request.runs) do runs[nth] = open_run(nth, unpack(given)) end
 
-local decay = math.exp((state.polls_at - now) / window / POLLS_KEPT_WINDOWS)
-state.polls = state.polls * decay + request.polls
-state.polls_refused = state.polls_refused * decay + request.polls_refused
-state.polls_at = now
-if state.polls_refused < POLLS_FORGIVEN then
-  state.polls_charged = 0
-elseif state.polls_refused > POLLS_REFUSED_FROM - 0.5
-   and state.polls_refused > POLLS_REFUSED_SHARE * state.polls then
-  state.polls_charged = 1
+-- 3. Confirmed, settled and released slots, in both logs. Then what left the window.
+
+local function in_both(change, run, ...)
+  change(log, ...)
+  if run then change(runs[run], ...) end
 end
 
--- 2. The limits in force, and the part of them in use.
+for _, one in ipairs(request.confirm) do in_both(confirm, one[3], one[1], one[2]) end
+for _, one in ipairs(request.settle) do in_both(settle, one[3], one[1], one[2]) end
+for _, one in ipairs(request.release) do in_both(release, one[2], one[1]) end
 
-local function limit_in_force(name)
-  local users, announced = request.user_limits[name], state[name] or 0
-  if users == 0 then return 0 end
-  if users > 0 then return announced > 0 and math.min(users, announced) or users end
-  if announced > 0 then return announced end
-  return math.max(0, request.fallback_limits[name])
-end
+drop_expired(log)
+for _, run in ipairs(runs) do drop_expired(run) end
 
-local function share_of(limit)
-  return limit == 0 and 0 or math.max(1, math.floor(limit * state.share))
-end
-
-local in_force = {rpm = limit_in_force('rpm'), tpm = limit_in_force('tpm'), rps = limit_in_force('rps')}
-local rpm, tpm, rps = share_of(in_force.rpm), share_of(in_force.tpm * MARGIN), in_force.rps
-if rps == 0 and request.user_limits.rps ~= 0 and rpm > 0 then
-  rps = math.max(RPS_MIN, math.floor(rpm / RPM_PER_RPS))
-end
-
--- 3. Confirmed, settled and released slots.
-
-local function add_to_sum(tokens)
-  state.sum = state.sum + tokens
-end
-
--- The request arrived between its slot and the reply, so it counts from the reply on. One that is not in
--- the log (Redis was emptied, or the reply took longer than the window) is entered again.
-for _, confirmed in ipairs(request.confirm) do
-  local member, at = confirmed[1], now - confirmed[2]
-  if at > now - window then
-    if redis.call('ZADD', log_key, 'GT', at, member) == 1 then add_to_sum(tokens_of(member)) end
-  end
-end
-
-for _, settled in ipairs(request.settle) do
-  local member, tokens = settled[1], settled[2]
-  local at = redis.call('ZSCORE', log_key, member)
-  if at then
-    local before = tokens_of(member)
-    redis.call('ZREM', log_key, member)
-    redis.call('ZADD', log_key, at, member_of(string.match(member, '^(.*):%d+$'), tokens))
-    add_to_sum(tokens - before)
-    if tpm > 0 then state.paced = state.paced + (tokens - before) * PACE * window / tpm end
-  end
-end
-
-for _, member in ipairs(request.release) do
-  if redis.call('ZREM', log_key, member) == 1 then
-    add_to_sum(-tokens_of(member))
-    if tpm > 0 then state.paced = state.paced - tokens_of(member) * PACE * window / tpm end
-  end
-end
-
--- 4. Remove the entries that left the window.
-
-for _, member in ipairs(redis.call('ZRANGEBYSCORE', log_key, '-inf', now - window)) do
-  add_to_sum(-tokens_of(member))
-end
-redis.call('ZREMRANGEBYSCORE', log_key, '-inf', now - window)
-local used = redis.call('ZCARD', log_key)
-if used == 0 then state.sum = 0 end
-
--- 5. Grant slots, each as early as every limit allows, until one is beyond the horizon.
-
-local spacing = 0
-if rpm > 0 then spacing = PACE * window / rpm end
-if rps > 0 then spacing = math.max(spacing, request.second_us / rps) end
+-- 4. Grant slots, each as early as every limit of the model allows, until one is beyond the horizon.
 
 -- A short file need not keep the pace of a minute: it may start almost as fast as the limit of a second
--- allows, up to BURST_WINDOWS ahead of its pace. Not after a 429, and not at the lowest limit of a second.
-local spacing_min = spacing
+-- allows. Not after a 429, and not at the lowest limit of a second.
+local spacing_min = log.spacing
 if rps > RPS_MIN and state.share >= 1 then
-  spacing_min = math.min(spacing, request.second_us / rps / PACE)
-end
-
--- The oldest entries leave the window first. Those in `leaving` must be gone before the next slot.
-local chunk, in_chunk, entries_read = {}, 0, 0
-local leaving = {requests = 0, tokens = 0, at = 0}
-
-local function add_leaving()
-  if in_chunk >= #chunk then
-    chunk = redis.call('ZRANGE', log_key, entries_read, entries_read + CHUNK - 1, 'WITHSCORES')
-    entries_read, in_chunk = entries_read + #chunk / 2, 0
-    if #chunk == 0 then return false end
-  end
-  leaving.requests = leaving.requests + 1
-  leaving.tokens = leaving.tokens + tokens_of(chunk[in_chunk + 1])
-  leaving.at = math.max(leaving.at, tonumber(chunk[in_chunk + 2]) + window + 1)
-  in_chunk = in_chunk + 2
-  return true
-end
-
-local function earliest_in_window(tokens)
-  while (rpm > 0 and used + 1 - leaving.requests > rpm)
-     or (tpm > 0 and tokens > 0 and state.sum + tokens - leaving.tokens > tpm) do
-    if leaving.at - now > horizon or not add_leaving() then break end
-  end
-  return leaving.at
+  spacing_min = math.min(log.spacing, request.second_us / rps / PACE)
 end
 
 -- The entry `rps` slots before a new slot must be a second old. newest[n] is that entry of the n-th new slot.
 local newest = {}
-local wanted = request.wanted_tokens
+local wanted, used = request.wanted, log.used
 if rps > 0 and #wanted > 0 and used >= rps then
   local entries = redis.call('ZRANGE', log_key, -rps, -math.max(1, rps - #wanted + 1), 'WITHSCORES')
   for i = 2, #entries, 2 do newest[#newest + 1] = tonumber(entries[i]) end
@@ -194,41 +135,61 @@ local function earliest_in_second(nth)
   return newest[nth] + request.second_us + 1
 end
 
+-- When the model's limits allow a request as the nth new slot.
 local function earliest(nth, tokens)
-  local at = math.max(now, state.last + spacing_min, state.even - BURST_WINDOWS * window, state.pause)
-  if tpm > 0 and tokens > 0 then at = math.max(at, state.paced - BURST_WINDOWS * window) end
-  return math.ceil(math.max(at, earliest_in_window(tokens), earliest_in_second(nth)))
+  local at = math.max(now, state.last + spacing_min, state.pause, earliest_in_log(log, tokens))
+  return math.ceil(math.max(at, earliest_in_second(nth)))
 end
 
-local retry_after, granted = -1, {}
-for nth, estimate in ipairs(wanted) do
-  local tokens = tpm > 0 and math.min(estimate, tpm) or estimate
-  local at = earliest(nth, tokens)
-  if at - now > horizon then
-    retry_after = at - now - horizon
-    break
+-- The slots of a model follow one another, so a slot that waited for the limit of its run would hold up all
+-- other runs. It is granted only where the run's limits allow it at the model's next place. Else the run is
+-- left out of this call; as far as BURST_WINDOWS it makes up later for what it lost.
+local function is_held_up(run, at, tokens)
+  local allowed_at = earliest_in_log(run, tokens)
+  if allowed_at > at then run.retry_after = allowed_at - at end
+  return allowed_at > at
+end
+
+local retry_after, granted, count = -1, {}, 0
+for nth, one in ipairs(wanted) do
+  local estimate, run = one, nil
+  if type(one) == 'table' then estimate, run = one[1], runs[one[2]] end
+  if not run or run.retry_after < 0 then
+    local tokens = tpm > 0 and math.min(estimate, tpm) or estimate
+    local at = earliest(count + 1, tokens)
+    if at - now > horizon then
+      retry_after = at - now - horizon
+      break
+    end
+    if not (run and is_held_up(run, at, tokens)) then
+      local id = request.call_id .. ':' .. nth .. (run and '@' .. run.id or '')
+      local member = member_of(id, tokens)
+      enter(log, member, at, tokens)
+      if run then enter(run, member, at, tokens) end
+      state.last = at
+      count = count + 1
+      newest[rps + count] = at
+      granted[#granted + 1] = nth
+      granted[#granted + 1] = at - now
+      granted[#granted + 1] = tokens
+    end
   end
-  redis.call('ZADD', log_key, at, member_of(request.call_id .. ':' .. nth, tokens))
-  used = used + 1
-  add_to_sum(tokens)
-  state.last = at
-  state.even = math.max(state.even, at) + spacing
-  if tpm > 0 and tokens > 0 then state.paced = math.max(state.paced, at) + tokens * PACE * window / tpm end
-  newest[rps + nth] = at
-  granted[#granted + 1] = at - now
-  granted[#granted + 1] = tokens
 end
 
--- 6. Store the state.
+-- 5. Store the states.
 
-local stored = {'force_rpm', in_force.rpm, 'force_tpm', in_force.tpm, 'force_rps', rps}
-if #wanted == 0 then stored = {} end
-for _, field in ipairs(FIELDS) do
-  stored[#stored + 1] = field
-  stored[#stored + 1] = state[field]
-end
-redis.call('HSET', state_key, unpack(stored))
+local shown = {'force_rpm', in_force.rpm, 'force_tpm', in_force.tpm, 'force_rps', rps}
+store_state(state_key, state, FIELDS, #wanted > 0 and shown or {})
 redis.call('PEXPIRE', state_key, STATE_KEPT_MS)
 redis.call('PEXPIRE', log_key, math.ceil(window * 2 / 1000))
 
-return {'ok', math.max(0, state.pause - now), math.ceil(retry_after), granted, state.polls_charged}
+local waits = {}
+for nth, run in ipairs(runs) do
+  store_state(run.state_key, run.state, RUN_FIELDS, {})
+  redis.call('PEXPIRE', run.state_key, STATE_KEPT_MS)
+  redis.call('PEXPIRE', run.key, math.ceil(window * 2 / 1000))
+  waits[nth] = math.ceil(run.retry_after)
+end
+
+return {'ok', math.max(0, state.pause - now), math.ceil(retry_after), granted, state.polls_charged,
+  {in_force.rpm, in_force.tpm, rps}, waits}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -22,10 +23,27 @@ if TYPE_CHECKING:
 
     from runner.rules.redis_errors import RedisFault
 
-Entries: TypeAlias = "Mapping[str, Sequence[tuple[int, int]]]"  # per bucket (age_us, tokens)
+BucketName: TypeAlias = "str | int"  # of a team and a model, or the id of a run with limits of its own
+Entries: TypeAlias = "Mapping[BucketName, Sequence[tuple[int, int]]]"  # per bucket (age_us, tokens)
 
 EPOCH_KEY: Final = "{runner}:epoch"
+_PARTS: Final = {  # files that a script needs before it
+    "round_trip": ("sliding_log", "model_limits"),
+    "restore": ("team_settings",),
+    "team_limits": ("team_settings",),
+}
 TIMEOUT_S: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SaidLimits:
+    """What the settings of a worker say of the limits of its team (team_limits.lua)."""
+
+    keys: tuple[str, str]
+    arguments: tuple[str, str, str]
+
+
+NOTHING_SAID: Final = SaidLimits(keys=("{runner}:team:", "{runner}:team:"), arguments=("", "", ""))
 
 
 class LimiterUnavailable(Unreachable):
@@ -55,7 +73,8 @@ def connect(redis_url: str) -> Redis:
 def script(name: str) -> str:
     """Return the text of a script of this package, with the functions that all scripts share before it."""
     here = resources.files(__package__)
-    return "\n".join(here.joinpath(file).read_text("utf-8") for file in ("common.lua", f"{name}.lua"))
+    parts = ("common", *_PARTS.get(name, ()), name)
+    return "\n".join(here.joinpath(f"{part}.lua").read_text("utf-8") for part in parts)
 
 
 class Store:
@@ -72,14 +91,15 @@ class Store:
         self._restore = self._redis.register_script(script("restore"))
         self._view = self._redis.register_script(script("view"))
 
-    async def round_trip(self, bucket: str, message: dict[str, Any]) -> list[Any] | None:
-        """Send updates and slot requests to a bucket; return the reply (round_trip.lua).
+    async def round_trip(self, bucket: str, message: dict[str, Any], runs: Sequence[int]) -> list[Any] | None:
+        """Send updates and slot requests to a model's bucket; return the reply (round_trip.lua).
 
-        None: Redis was emptied.
+        `runs`: those with limits of their own that the message is about, in its order. None: Redis was
+        emptied.
         """
         windows = {"window_us": self._window_us, "second_us": self._second_us}
         reply = await self._execute(
-            self._round_trip([EPOCH_KEY, *state_and_log(bucket)], [json.dumps(windows | message)])
+            self._round_trip(round_trip_keys(bucket, runs), [json.dumps(windows | message)])
         )
         return None if reply[0] == b"empty" else reply[1:]
 
@@ -87,13 +107,12 @@ class Store:
         """Return whether the logs are complete; they are not after Redis was emptied."""
         return bool(await self._execute(self._redis.exists(EPOCH_KEY)))
 
-    async def restore(self, entries: Entries) -> None:
-        """Fill emptied logs, unless another process did it meanwhile."""
-        keys = [key for bucket in entries for key in state_and_log(bucket)]
-        logs = [json.dumps(log) for log in entries.values()]
-        await self._execute(self._restore([EPOCH_KEY, *keys], [uuid.uuid4().hex, self._window_us, *logs]))
+    async def restore(self, entries: Entries, said: SaidLimits = NOTHING_SAID) -> None:
+        """Fill emptied logs and set the team's limits again, unless another process did it meanwhile."""
+        keys, arguments = restore_call(entries, said, self._window_us)
+        await self._execute(self._restore(keys, arguments))
 
-    async def view(self, bucket: str) -> BucketView:
+    async def view(self, bucket: BucketName) -> BucketView:
         """Return a bucket's limits and usage."""
         return read_view(await self._execute(self._view(list(state_and_log(bucket)), [self._window_us])))
 
@@ -104,10 +123,29 @@ class Store:
             raise LimiterUnavailable(error) from error
 
 
-def state_and_log(bucket: str) -> tuple[str, str]:
+def state_and_log(bucket: BucketName) -> tuple[str, str]:
     """Return the names of a bucket's two keys (common.lua)."""
-    state = f"{{runner}}:limit:{bucket}"
+    state = f"{{runner}}:run:{bucket}" if isinstance(bucket, int) else f"{{runner}}:limit:{bucket}"
     return state, f"{state}:log"
+
+
+def restore_call(entries: Entries, said: SaidLimits, window_us: int) -> tuple[list[str], list[str]]:
+    """Return the keys and the arguments of restore.lua."""
+    keys = [key for bucket in entries for key in state_and_log(bucket)]
+    logs = [json.dumps(list(log)) for log in entries.values()]
+    return [EPOCH_KEY, *said.keys, *keys], [uuid.uuid4().hex, str(window_us), *said.arguments, *logs]
+
+
+def team_key(team: str) -> str:
+    """Return the name of the key with the limits that were set for a team (common.lua)."""
+    return f"{{runner}}:team:{team}"
+
+
+def round_trip_keys(bucket: str, runs: Sequence[int]) -> list[str]:
+    """Return the keys of round_trip.lua. The name of a model's bucket begins with its team."""
+    team = bucket.rpartition(":")[0]
+    own = [key for run in runs for key in state_and_log(run)]
+    return [EPOCH_KEY, *state_and_log(bucket), team_key(team), *own]
 
 
 def read_view(reply: Sequence[int]) -> BucketView:

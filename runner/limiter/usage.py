@@ -9,10 +9,12 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from runner.limiter.store import EPOCH_KEY, LimiterUnavailable, read_view, script, state_and_log
+from runner.limiter.team_limits import read_with
 from runner.limiter.team_names import KEY as TEAMS_KEY
 
 if TYPE_CHECKING:
     from runner.limiter.limits import BucketView
+    from runner.limiter.team_limits import TeamLimits
 
 _TIMEOUT_S: Final = 1.0
 _SCAN: Final = 500  # keys a step
@@ -53,6 +55,20 @@ class UsageReader:
             prefix = state_and_log(f"{self._team()}:")[0]
             found = [name.decode() for name in self._redis.scan_iter(f"{_escaped(prefix)}*{_LOG}", _SCAN)]
             return [self._usage(name.removesuffix(_LOG)) for name in sorted(found)]
+        except (RedisError, OSError) as error:
+            raise LimiterUnavailable(error) from error
+
+    def read_run(self, run: int) -> BucketView:
+        """Return the limits that a run has for itself, and their usage. Raises LimiterUnavailable."""
+        try:
+            return read_view(self._view(keys=state_and_log(run), args=[self._window_us]))
+        except (RedisError, OSError) as error:
+            raise LimiterUnavailable(error) from error
+
+    def read_team(self) -> TeamLimits:
+        """Return the limits that were set for the team. Raises LimiterUnavailable."""
+        try:
+            return read_with(self._redis, self._fingerprint or "")
         except (RedisError, OSError) as error:
             raise LimiterUnavailable(error) from error
 

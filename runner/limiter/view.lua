@@ -1,4 +1,4 @@
--- Read a bucket's limits and usage. Changes nothing.
+-- Read the limits and the usage of a model's bucket or of a run's. Changes nothing.
 --
 -- KEYS   1: state;  2: log (common.lua)
 -- ARGV   1: window_us
@@ -15,6 +15,6 @@ local requests = redis.call('ZCARD', KEYS[2]) - #expired
 if requests == 0 then tokens = 0 end
 
 return {
-  tonumber(rpm or 0), tonumber(tpm or 0), tonumber(rps or 0),
+  math.max(0, tonumber(rpm or 0)), math.max(0, tonumber(tpm or 0)), tonumber(rps or 0),
   requests, tokens, math.max(0, tonumber(pause or 0) - now), math.floor(tonumber(share or 1) * 100),
 }

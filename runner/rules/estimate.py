@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from runner.rules import models, money
 from runner.rules.prices import price_row
+from runner.rules.rate_limits import GivenLimits, lower
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _RPM_PER_RPS: Final = 48  # xAI's rate-limit page: requests a second are those a minute / 48, at least 2
 _RPS_MIN: Final = 2
+NO_LIMITS_GIVEN: Final = GivenLimits()
 
 Bound = Literal["requests", "tokens", "nothing"]
 
@@ -103,20 +105,19 @@ def estimate(
     tally: Tally,
     *,
     outputs: Mapping[str, OutputRange] | None = None,
-    rpm: int | None = None,
-    tpm: int | None = None,
+    limits: GivenLimits = NO_LIMITS_GIVEN,
     base_host: str | None = None,
 ) -> Estimate:
     """Return the estimate of all requests in `tally`.
 
-    `outputs` maps a model to the output tokens of its answers, if known. `rpm` and `tpm` are the user's
-    limits: None if not given, 0 for no limit. Models have limits of their own and run in parallel, so the
-    slowest one determines the duration.
+    `outputs` maps a model to the output tokens of its answers, if known. Models have limits of their own and
+    run in parallel, so the slowest one determines the duration. The limits that a run has for itself hold for
+    all of its models together.
     """
     known = outputs or {}
     names = sorted({name for name, _, _ in tally.sums})
-    limits = _Limits(tally, known, rpm, tpm)
-    rows = tuple(_estimate_model(name, tally, known.get(name), limits, base_host) for name in names)
+    durations = _Durations(tally, known, limits)
+    rows = tuple(_estimate_model(name, tally, known.get(name), durations, base_host) for name in names)
     return _total(rows)
 
 
@@ -135,7 +136,7 @@ def _total(rows: tuple[ModelEstimate, ...]) -> Estimate:
 
 
 def _estimate_model(
-    name: str, tally: Tally, known: OutputRange | None, limits: _Limits, base_host: str | None
+    name: str, tally: Tally, known: OutputRange | None, durations: _Durations, base_host: str | None
 ) -> ModelEstimate:
     row = tally.rows[name]
     jobs = prompt = low = high = low_ticks = high_ticks = 0
@@ -157,8 +158,8 @@ def _estimate_model(
                 )
                 for total, tokens in ((low_ticks, output.low), (high_ticks, output.high))
             )
-    rpm, tpm = limits.of(name)
-    time_s, bound_by = limits.duration_s(name)
+    rpm, tpm = durations.limits(name)
+    time_s, bound_by = durations.duration_s(name)
     return ModelEstimate(
         model=name,
         jobs=jobs,
@@ -172,34 +173,49 @@ def _estimate_model(
     )
 
 
-class _Limits:
+class _Durations:
     """Rate limits and the time they enforce: those of the model that serves; its names share one limit."""
 
-    def __init__(
-        self, tally: Tally, known: Mapping[str, OutputRange], rpm: int | None, tpm: int | None
-    ) -> None:
-        self._at, self._rpm, self._tpm = tally.at, rpm, tpm
+    def __init__(self, tally: Tally, known: Mapping[str, OutputRange], given: GivenLimits) -> None:
+        self._at, self._given = tally.at, given
         self._sums: dict[str, _Sum] = {}
+        self._all = _Sum()
         for (model, _, _), part in tally.sums.items():
-            total = self._sums.setdefault(models.serving(model, self._at), _Sum())
             output = _output(part, known.get(model))
-            total.jobs += part.jobs
-            total.low += part.input + output.low
-            total.high += part.input + output.high
+            for total in (self._sums.setdefault(models.serving(model, self._at), _Sum()), self._all):
+                total.jobs += part.jobs
+                total.low += part.input + output.low
+                total.high += part.input + output.high
 
-    def of(self, model: str) -> tuple[int, int]:
-        """Return requests and tokens a minute: the user's limits, else the catalogue's; 0 is no limit."""
-        rpm, tpm = models.limits(models.serving(model, self._at))
-        return (rpm if self._rpm is None else self._rpm), (tpm if self._tpm is None else self._tpm)
+    def limits(self, model: str) -> tuple[int, int]:
+        """Return the requests and tokens a minute that a run may send to a model; 0 is no limit."""
+        rpm, tpm = self._of_model(model)
+        return lower(rpm, self._given.rpm or 0), lower(tpm, self._given.tpm or 0)
 
     def duration_s(self, model: str) -> tuple[Span, Bound]:
         """Return the duration in seconds, rounded up, and the limit that binds at the high end."""
-        total, (rpm, tpm) = self._sums[models.serving(model, self._at)], self.of(model)
-        per_minute = min(rpm, 60 * max(_RPS_MIN, rpm // _RPM_PER_RPS))
-        requests_s = total.jobs * 60 / per_minute if per_minute else 0.0
-        low_s, high_s = ((tokens * 60 / tpm if tpm else 0.0) for tokens in (total.low, total.high))
+        rpm, tpm = self._of_model(model)
+        a_second = 60 * max(_RPS_MIN, rpm // _RPM_PER_RPS)
+        requests_s, *tokens_s = map(
+            max,
+            _times_s(self._sums[models.serving(model, self._at)], min(rpm, a_second), tpm),
+            _times_s(self._all, self._given.rpm or 0, self._given.tpm or 0),
+        )
+        low_s, high_s = tokens_s
         bound: Bound = "tokens" if high_s > requests_s else "requests" if requests_s else "nothing"
         return Span(low=ceil(max(requests_s, low_s)), high=ceil(max(requests_s, high_s))), bound
+
+    def _of_model(self, model: str) -> tuple[int, int]:
+        return self._given.of_model(*models.limits(models.serving(model, self._at)))
+
+
+def _times_s(total: _Sum, rpm: int, tpm: int) -> tuple[float, float, float]:
+    """Return how long the limits stretch requests, few tokens and many tokens, in seconds; 0 is no limit."""
+    return (
+        total.jobs * 60 / rpm if rpm else 0.0,
+        total.low * 60 / tpm if tpm else 0.0,
+        total.high * 60 / tpm if tpm else 0.0,
+    )
 
 
 def _output(part: _Sum, known: OutputRange | None) -> Span:

@@ -11,7 +11,8 @@ from figures import Figure
 from limit_matrix import share
 from redis import Redis
 from valkey_server import valkey_server
-from virtual_limiter import Case, play_case
+from virtual_limiter import play_case
+from virtual_server import Case
 from virtual_time import play
 
 if TYPE_CHECKING:

@@ -11,10 +11,12 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+import run_matrix
 from figures import Figure
 from redis import Redis
 from valkey_server import valkey_server
-from virtual_limiter import RPM_PER_RPS, RPS_MIN, WINDOW_S, Case, Played, play_case
+from virtual_limiter import Played, play_case
+from virtual_server import RPM_PER_RPS, RPS_MIN, WINDOW_S, Case
 from virtual_time import play
 
 if TYPE_CHECKING:
@@ -62,8 +64,12 @@ def measure(_folder: Path) -> Iterable[Figure]:
     with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
         figures = pool.map(_row, [(row, round_trip_s) for row in ROWS for round_trip_s in ROUND_TRIPS_S])
         short = pool.map(_short, SHORT)
+        pairs = pool.map(run_matrix.measure_pair, run_matrix.ROUND_TRIPS_S)
+        shared = pool.map(run_matrix.measure_shared, run_matrix.SHARED)
         yield from figures
         yield from short
+        yield from pairs
+        yield from shared
 
 
 def _row(cells: tuple[Row, float]) -> Figure:
@@ -91,7 +97,7 @@ def _reachable(row: Row, round_trip_s: float) -> float:
 def share(case: Case, played: Played) -> float:
     """Return the share of the limit that was used after the first minute."""
     start_s = STARTED_S if case.is_warm else WINDOW_S
-    steady = [(at, tokens) for at, tokens in played.taken if start_s < at <= case.run_s]
+    steady = [(at, tokens) for at, tokens, _ in played.taken if start_s < at <= case.run_s]
     amount = sum(tokens for _, tokens in steady) if case.tpm else len(steady)
     return amount / ((case.run_s - start_s) / WINDOW_S * (case.tpm or case.rpm))
 

@@ -90,21 +90,20 @@ def fairness(folder: Path, seed: int) -> tuple[float, float]:
 
 def _small_run(folder: Path, seed: int, *, many: int) -> float:
     folder.mkdir()
-    limit = ("--rpm", str(FAIR_RPM), "--tpm", "none")
     write_jobs(folder / "few.jsonl", FEW)
     with (
         Simulator(
             folder, "--median-s", str(FAIR_MEDIAN_S), "--rpm", str(FAIR_RPM), "--tpm", "none", seed=seed
         ) as simulator,
-        LiveRunner(folder, simulator, RUNNER_WORKERS=WORKERS) as home,
+        LiveRunner(folder, simulator, RUNNER_WORKERS=WORKERS, RUNNER_TEAM_RPM=str(FAIR_RPM)) as home,
     ):
         if not many:  # one answer that is out for hours keeps the workers at work, too
             simulator.switch(median_s=36_000)
         write_jobs(folder / "other.jsonl", many or 1, system="The other run.")
-        other = home.start("run", "other.jsonl", "-o", "other.out.jsonl", *limit, "-q")
+        other = home.start("run", "other.jsonl", "-o", "other.out.jsonl", "-q")
         home.wait_for_accepted(min(many, 2 * FAIR_RPM // 60) or 1, other)
         simulator.switch(median_s=FAIR_MEDIAN_S)
-        small = home.start("run", "few.jsonl", "-o", "few.out.jsonl", *limit, "--json")
+        small = home.start("run", "few.jsonl", "-o", "few.out.jsonl", "--json")
         assert small.wait(WITHIN_S) == 0, small.output
         timing = json.loads(small.out.read_bytes())["timing"]
     started, finished = (datetime.fromisoformat(timing[name]) for name in ("started_at", "finished_at"))

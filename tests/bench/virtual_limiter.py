@@ -9,22 +9,35 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from runner.engine.dispatch import UNREPLIED_PER_CONNECTION
+from virtual_server import SECOND_S, WINDOW_S, Case, StrictServer
+
+from runner.engine.sliced_loop import IDLE_S
+from runner.engine.submit import SLOT_WAIT_S_MIN
+from runner.engine.turns import Turns
 from runner.limiter.estimates import TokenRatio
-from runner.limiter.limiter import Limiter, RateLimits, Slot
-from runner.limiter.store import EPOCH_KEY, Store, connect, script, state_and_log
-from runner.rules.submit_plan import CHUNK_FIRST, CHUNK_MAX
+from runner.limiter.limiter import Limiter, RateLimits, RunLimits, Slot
+from runner.limiter.store import (
+    NOTHING_SAID,
+    Store,
+    connect,
+    restore_call,
+    round_trip_keys,
+    script,
+    state_and_log,
+)
+from runner.rules.submit_plan import CHUNK_FIRST, next_chunk
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from redis import Redis
 
-WINDOW_S, SECOND_S = 60.0, 1.0
+    from runner.limiter.slots import Grant
+    from runner.limiter.store import Entries
+
 BUCKET: Final = "team:model"
 REAL_CLOCK: Final = """local function clock()
   local time = redis.call('TIME')
@@ -39,73 +52,8 @@ COMMIT_S: Final = 0.005  # a group commit with leases or attempts
 WAKE_S: Final = 0.001  # mean delay of a timer
 SPIKES: Final = 0.005
 SPIKE_S: Final = (0.1, 0.4)
-CONNECTIONS_MIN: Final = 8  # of a process; more where limit and round trip need them
 PAUSE_S: Final = 1.0
 ANSWER_S: Final = 3.0  # median time until a job's used tokens are known
-RPM_PER_RPS, RPS_MIN = 48, 2  # the API's own rule
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """`rpm` and `tpm` as the server enforces them, 0 for none. `uses`: used tokens per estimated token.
-
-    `jobs` None: more than can be sent. `is_warm`: start with a full window, evenly used.
-    """
-
-    rpm: int = 0
-    tpm: int = 0
-    processes: int
-    round_trip_s: float
-    run_s: float
-    uses: float = 1.0
-    jobs: int | None = None
-    estimate: int = 1_000
-    is_warm: bool = False
-    seed: int = 1
-
-    @property
-    def unreplied_max(self) -> int:
-        """The most unreplied jobs of a process."""
-        at_once = self.rpm / 60 * self.round_trip_s / self.processes
-        return UNREPLIED_PER_CONNECTION * max(CONNECTIONS_MIN, round(2 * at_once))
-
-    @property
-    def rps(self) -> int:
-        """The limit of requests in a second, 0 for none."""
-        return max(RPS_MIN, self.rpm // RPM_PER_RPS) if self.rpm else 0
-
-
-class StrictServer:
-    """A strict server: enforces every window of a minute and of a second, by time of arrival."""
-
-    def __init__(self, case: Case) -> None:
-        self._case = case
-        self._log: deque[tuple[float, int]] = deque()
-        self._sum = 0
-        self.taken: list[tuple[float, int]] = []
-        self.refused = 0
-
-    def add_earlier(self, ages_s: Sequence[float], now: float) -> None:
-        """Add requests from before the start of the case."""
-        self._log.extend((now - age_s, 0) for age_s in ages_s)
-
-    def arrive(self, now: float, tokens: int) -> bool:
-        """Accept or refuse a request; return whether it was accepted."""
-        case, log = self._case, self._log
-        while log and log[0][0] <= now - WINDOW_S:
-            self._sum -= log.popleft()[1]
-        is_full = (
-            (case.rpm and len(log) >= case.rpm)
-            or (case.tpm and self._sum + tokens > case.tpm)
-            or (case.rps and len(log) >= case.rps and log[-case.rps][0] > now - SECOND_S)
-        )
-        if is_full:
-            self.refused += 1
-            return False
-        log.append((now, tokens))
-        self._sum += tokens
-        self.taken.append((now, tokens))
-        return True
 
 
 @dataclass(slots=True)
@@ -130,16 +78,16 @@ class VirtualStore(Store):
 
     def begin(self, ages_s: Sequence[float], now: float) -> None:
         """Start with a log of requests of these ages."""
-        entries = json.dumps([(round(age_s * 1e6), 0) for age_s in ages_s])
-        window_us, now_us = round(WINDOW_S * 1e6), round(now * 1e6)
-        self._restore_at([EPOCH_KEY, *state_and_log(BUCKET)], ["before", window_us, entries, now_us])
+        sent = [(round(age_s * 1e6), 0) for age_s in ages_s]
+        keys, arguments = restore_call({BUCKET: sent}, NOTHING_SAID, round(WINDOW_S * 1e6))
+        self._restore_at(keys, [*arguments, round(now * 1e6)])
 
-    async def round_trip(self, bucket: str, message: dict[str, Any]) -> list[Any] | None:
+    async def round_trip(self, bucket: str, message: dict[str, Any], runs: Sequence[int]) -> list[Any] | None:
         """Do one round trip, as the real store does."""
         await asyncio.sleep(REDIS_S / 2)
         windows = {"window_us": WINDOW_S * 1e6, "second_us": SECOND_S * 1e6}
         now_us = round(asyncio.get_running_loop().time() * 1e6)
-        reply: Any = self._run([EPOCH_KEY, *state_and_log(bucket)], [json.dumps(windows | message), now_us])
+        reply: Any = self._run(round_trip_keys(bucket, runs), [json.dumps(windows | message), now_us])
         self._talks.count += 1
         await asyncio.sleep(REDIS_S / 2)
         return list(reply[1:])
@@ -147,24 +95,34 @@ class VirtualStore(Store):
 
 @dataclass(slots=True)
 class SharedState:
-    """State that all clients share."""
+    """State that all clients share. `left`: jobs of each run that no client has."""
 
     case: Case
     server: StrictServer
     chance: random.Random
-    left: int
-    tokens: TokenRatio = field(default_factory=TokenRatio)
+    left: list[int]
+    tokens: list[TokenRatio]
+
+
+@dataclass(slots=True)
+class Queue:
+    """What a client has of one run: jobs that wait for slots."""
+
+    chunk: int = CHUNK_FIRST
+    leased: int = 0
+    own_limit_until: float = 0.0
 
 
 class Client:
     """One worker process: leases, reserves slots, records and sends, as the submit loop does."""
 
-    def __init__(self, shared: SharedState, store: Store) -> None:
+    def __init__(self, shared: SharedState, store: Store, seed: int) -> None:
         self._shared = shared
         self._limiter = Limiter(connect("redis://nowhere"), rebuild=_no_history)
         self._limiter._store = store
-        self._chunk = CHUNK_FIRST
-        self._leased = 0  # jobs that wait for slots
+        self._turns = Turns(random.Random(seed))
+        self._queues = [Queue() for _ in shared.case.runs]
+        self._wait_s = IDLE_S
         self._unreplied = 0
         self._replied = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -172,72 +130,101 @@ class Client:
     async def work(self, until: float) -> None:
         """Send until the time is up or all jobs are sent."""
         loop = asyncio.get_running_loop()
-        while loop.time() < until and (self._shared.left or self._leased or self._tasks):
-            retry_s = await self._submit_batch()
-            if retry_s is not None:
-                await asyncio.sleep(retry_s)
+        while loop.time() < until and self._has_work():
+            if not await self._round():
+                await asyncio.sleep(self._wait_s)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._limiter.close()
 
-    async def _submit_batch(self) -> float | None:
-        """Send what the limits allow; return the seconds to wait, None when something was sent."""
-        shared, case = self._shared, self._shared.case
+    def _has_work(self) -> bool:
+        return bool(any(self._shared.left) or any(one.leased for one in self._queues) or self._tasks)
+
+    async def _round(self) -> bool:
+        """Send one batch of each run; return whether any was sent."""
+        self._wait_s, sent = IDLE_S, False
+        sending = [run for run, queue in enumerate(self._queues) if queue.leased or self._shared.left[run]]
+        for run in self._turns.begin_round(sending):
+            sent |= await self._submit_batch(run)
+        return sent
+
+    async def _submit_batch(self, run: int) -> bool:
+        """Send what the limits allow to one run; return whether anything was sent."""
+        shared, case, queue = self._shared, self._shared.case, self._queues[run]
+        now = asyncio.get_running_loop().time
         while self._unreplied > case.unreplied_max // 2:
             self._replied.clear()
             await self._replied.wait()
-        if not self._leased:
+        if queue.own_limit_until > now():
+            self._wait_at_most(queue.own_limit_until - now())
+            self._turns.leave_out(run)
+            return False
+        if not queue.leased:
             await asyncio.sleep(COMMIT_S)
-            self._leased = min(self._chunk, shared.left)
-            shared.left -= self._leased
-            if not self._leased:
-                return 0.1
-        wanted = max(1, round(case.estimate * shared.tokens.ratio)) if case.tpm else 1
-        capacity = min(self._leased, case.unreplied_max - self._unreplied)
-        grant = await self._limiter.reserve(
-            BUCKET,
-            [wanted] * capacity,
-            RateLimits(rpm=case.rpm, tpm=case.tpm),
-            RateLimits(rpm=120, tpm=200_000),
-        )
-        if grant.retry_after_s is None:
-            self._chunk = min(CHUNK_MAX, self._chunk * 2)
-        else:
-            self._chunk = max(4, min(self._chunk, 4 * len(grant.slots)))
-        if not grant.slots:
-            return max(grant.retry_after_s or 0.0, 0.005)
-        self._leased -= len(grant.slots)
+            queue.leased = min(queue.chunk, shared.left[run])
+            shared.left[run] -= queue.leased
+        if not queue.leased:
+            self._turns.leave_out(run)
+            return False
+        grant = await self._reserve(run, queue)
+        if grant is None or not grant.slots:
+            return False
+        queue.leased -= len(grant.slots)
         await asyncio.sleep(COMMIT_S)
         self._unreplied += len(grant.slots)
         for slot in grant.slots:
-            task = asyncio.create_task(self._post(slot))
+            task = asyncio.create_task(self._post(slot, run))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        return None
+        return True
 
-    async def _post(self, slot: Slot) -> None:
+    async def _reserve(self, run: int, queue: Queue) -> Grant | None:
+        shared, case = self._shared, self._shared.case
+        if not self._turns.may_request(run, BUCKET):
+            return None
+        its = case.runs[run]
+        tokens = max(1, round(its.estimate * shared.tokens[run].ratio)) if case.tpm or its.tpm else 1
+        grant = await self._limiter.reserve(
+            BUCKET,
+            [tokens] * min(queue.leased, case.unreplied_max - self._unreplied),
+            RateLimits(rpm=case.rpm, tpm=case.tpm),
+            run_limits=RunLimits(run=run, rpm=its.rpm, tpm=its.tpm),
+        )
+        self._turns.record(run, BUCKET, grant)
+        queue.chunk = next_chunk(queue.chunk, len(grant.slots), is_all=grant.retry_after_s is None)
+        if grant.retry_after_s is not None:
+            wait_s = max(grant.retry_after_s, SLOT_WAIT_S_MIN)
+            self._wait_at_most(wait_s)
+            queue.own_limit_until = asyncio.get_running_loop().time() + wait_s if grant.is_own_limit else 0.0
+        return grant
+
+    def _wait_at_most(self, seconds: float) -> None:
+        self._wait_s = min(self._wait_s, seconds)
+
+    async def _post(self, slot: Slot, run: int) -> None:
         shared, loop = self._shared, asyncio.get_running_loop()
+        its = shared.case.runs[run]
         await asyncio.sleep(slot.fire_at - loop.time() + shared.chance.expovariate(1 / WAKE_S))
         if not self._limiter.usable(slot):
             self._limiter.release(slot)
-            self._record_reply(again=True)
+            self._record_reply(run, again=True)
             return
-        used = round(shared.case.estimate * shared.case.uses * shared.chance.uniform(0.5, 1.5))
+        used = round(its.estimate * shared.case.uses * shared.chance.uniform(0.5, 1.5))
         await asyncio.sleep(self._one_way_s())
-        taken = shared.server.arrive(loop.time(), used)
+        taken = shared.server.arrive(loop.time(), used, run)
         await asyncio.sleep(self._one_way_s())
         self._limiter.confirm(slot)
         if not taken:
             self._limiter.pause(BUCKET, PAUSE_S, rate_limited=True)
-        self._record_reply(again=not taken)
-        if taken and shared.case.tpm:
+        self._record_reply(run, again=not taken)
+        if taken and (shared.case.tpm or its.tpm):
             await asyncio.sleep(ANSWER_S * shared.chance.lognormvariate(0, 0.8))
             self._limiter.settle(BUCKET, slot.id, used)
-            shared.tokens = shared.tokens.update(shared.case.estimate, used)
+            shared.tokens[run] = shared.tokens[run].update(its.estimate, used)
 
-    def _record_reply(self, *, again: bool) -> None:
-        self._shared.left += again
+    def _record_reply(self, run: int, *, again: bool) -> None:
+        self._shared.left[run] += again
         self._unreplied -= 1
         self._replied.set()
 
@@ -249,9 +236,9 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """Result of a case: times of arrival in seconds from its start, number of 429s, round trips."""
+    """Result of a case: arrivals (seconds from its start, tokens, run), number of 429s, round trips."""
 
-    taken: Sequence[tuple[float, int]]
+    taken: Sequence[tuple[float, int, int]]
     refused: int
     talks: Talks
 
@@ -265,20 +252,22 @@ async def play_case(valkey: Redis, case: Case) -> Played:
         case=case,
         server=StrictServer(case),
         chance=random.Random(case.seed),
-        left=case.jobs if case.jobs is not None else 10**9,
+        left=[case.jobs if case.jobs is not None else 10**9] * len(case.runs),
+        tokens=[TokenRatio()] * len(case.runs),
     )
     stores = [VirtualStore(valkey, talks) for _ in range(case.processes)]
     ages_s = [WINDOW_S * (1 - nth / case.rpm) for nth in range(1, case.rpm)] if case.is_warm else []
     stores[0].begin(ages_s, began)
     shared.server.add_earlier(ages_s, began)
     valkey.config_resetstat()
-    clients = [Client(shared, store) for store in stores]
+    clients = [Client(shared, store, seed) for seed, store in enumerate(stores)]
     await asyncio.gather(*(client.work(began + case.run_s) for client in clients))
     size: Any = valkey.zcard(state_and_log(BUCKET)[1])
     stats: Any = valkey.info("commandstats")
     talks.entries, talks.cpu_us = int(size), float(stats["cmdstat_evalsha"]["usec_per_call"])
-    return Played([(at - began, tokens) for at, tokens in shared.server.taken], shared.server.refused, talks)
+    taken = [(at - began, tokens, run) for at, tokens, run in shared.server.taken]
+    return Played(taken, shared.server.refused, talks)
 
 
-async def _no_history() -> Mapping[str, Sequence[tuple[int, int]]]:
+async def _no_history() -> Entries:
     return {}

@@ -126,7 +126,9 @@ def test_the_limits_given_say_how_long_it_takes(place: Place) -> None:
     time = json_of(place, "--rpm 20 --tpm none")["time"]
     assert time == {"seconds": {"low": 120, "high": 120}, "model": "grok-4.3", "bound_by": "requests"}
     assert json_of(place, "--rpm none --tpm 61120")["time"]["seconds"]["high"] == 120
-    assert json_of(place, "--rpm none --tpm none")["time"]["bound_by"] == "nothing"
+    assert json_of(place, "--rpm none --tpm none")["models"][0]["limits"]["rpm"] == 1_800
+    place.write("runner.toml", 'team_rpm = "none"\nteam_tpm = "none"\n')
+    assert json_of(place)["time"]["bound_by"] == "nothing"
 
 
 def test_stdin_is_checked_without_being_kept(place: Place) -> None:

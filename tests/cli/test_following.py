@@ -16,15 +16,17 @@ from snapshots import snapshot_of_run
 from runner.cli.printing import print_json
 from runner.cli.render.ending_text import outstanding_lines, paused_lines
 from runner.cli.render.live_object import live_object
-from runner.cli.render.progress import Throughput, progress_line
+from runner.cli.render.progress import Throughput, own_limit_text, progress_line
 from runner.cli.session import display
 from runner.cli.session.display import PlainDisplay, is_live_terminal
 from runner.cli.session.follow import FollowEnd, Follower
 from runner.cli.session.stop_signal import StopSignal
+from runner.cli.snapshot import LimitsInUse
 from runner.db import counters, runs
 from runner.db.counters import Deltas
 from runner.db.run_snapshot import Part
 from runner.limiter.limits import BucketView
+from runner.limiter.team_limits import TeamLimits
 from runner.limiter.usage import BucketUsage
 from runner.rules.exit_codes import ExitCode
 from runner.rules.states import JobState, PauseReason
@@ -279,7 +281,8 @@ def test_the_use_of_the_busiest_limit_is_in_the_object(
     """With what is allowed; null where nobody knows."""
     seen = snapshot_of_run(database, new_run(database, 1).run_id)
     view = BucketView(rpm=1_800, tpm=10_000_000, rps=None, requests=3, tokens=3_054, paused_s=0.04, share=1.0)
-    print_json(live_object(replace(seen, limit_usage=BucketUsage("grok-4.3", view))))
+    limits = LimitsInUse(busiest=BucketUsage("grok-4.3", view), own=None, team=TeamLimits())
+    print_json(live_object(replace(seen, limits=limits)))
     print_json(live_object(seen))
 
     used, unknown = capsys.readouterr().out.splitlines()
@@ -288,6 +291,21 @@ def test_the_use_of_the_busiest_limit_is_in_the_object(
         '"paused_s":0.0}'
     ) in used
     assert '"limit":null' in unknown
+
+
+def test_the_own_limit_of_a_run_and_that_of_the_team_are_shown(
+    database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In the object, and in words; a limit that is not there is left out."""
+    seen = snapshot_of_run(database, new_run(database, 1, runs.RunOptions(rpm=60, tpm=0)).run_id)
+    view = BucketView(rpm=60, tpm=None, rps=None, requests=7, tokens=900, paused_s=0.0, share=1.0)
+    limits = LimitsInUse(busiest=None, own=view, team=TeamLimits(rpm=0))
+    print_json(live_object(replace(seen, limits=limits)))
+    shown = capsys.readouterr().out
+    assert '"own_limit":{"requests":7,"requests_max":60,"tokens":900,"tokens_max":null}' in shown
+    assert '"team_limit":{"requests_max":0,"tokens_max":null}' in shown
+    assert own_limit_text(replace(seen, limits=limits)) == "7 of 60 requests a minute by the run's own limit"
+    assert own_limit_text(seen) is None
 
 
 @pytest.mark.parametrize("env", [{"NO_COLOR": "1"}, {"CI": "1"}, {"TERM": "dumb"}, {"TERM": ""}], ids=str)

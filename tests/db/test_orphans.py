@@ -110,7 +110,8 @@ def test_the_sends_of_the_last_minute_are_read(database: Database) -> None:
             at_ms = NOW_MS - reply_age_ms
             driver.apply(job_moves.accepted, replace(accepted(lease), accepted_at_ms=at_ms))
 
-    assert sorted(recent_sends.read(database, NOW_MS)) == [
+    found = [(one.model, one.age_us, one.tokens) for one in recent_sends.read(database, NOW_MS)]
+    assert sorted(found) == [
         ("grok-4.3", 0, 110),
         ("grok-4.3", 5_000_000, 110),
     ]

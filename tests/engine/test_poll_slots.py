@@ -9,8 +9,6 @@ from run_driver import new_run
 from runtimes import opened_worker
 from valkey_server import ValkeyServer, valkey_server
 
-from runner.db.runs import RunOptions
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -32,10 +30,12 @@ def server() -> Iterator[ValkeyServer]:
 def worker(
     database: Database, database_url: str, tmp_path: Path, server: ValkeyServer
 ) -> Iterator[OpenedWorker]:
-    """Open a worker with one run of one request a minute."""
-    with opened_worker(database, database_url, tmp_path, RUNNER_REDIS_URL=server.url) as opened:
+    """Open a worker of a team that may send one request a minute, with one run."""
+    with opened_worker(
+        database, database_url, tmp_path, RUNNER_REDIS_URL=server.url, RUNNER_TEAM_RPM="1"
+    ) as opened:
         opened.set_team("team")
-        new_run(database, 1, RunOptions(rpm=1, tpm=0))
+        new_run(database, 1)
         opened.read_runs()
         yield opened
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from runtimes import OpenedWorker
     from valkey_server import ValkeyServer
 
+    from runner.db.recent_sends import RecentSend
     from runner.db.session import Database
 
 
@@ -56,6 +57,20 @@ def test_recent_attempts_count_in_their_buckets(database: Database, worker: Open
     assert tokens > 0
 
 
+def test_a_send_counts_in_the_bucket_of_its_run_as_well(database: Database, worker: OpenedWorker) -> None:
+    """If that had a slot for it: the name of the slot says so."""
+    driver = RunDriver(database, new_run(database, 3).run_id, worker.runtime.worker)
+    driver.send(*driver.lease(2), now_ms=worker.now_ms() - 5_000)
+    with database.write() as connection:
+        first = "(SELECT MIN(job_id) FROM attempts)"
+        connection.exec_driver_sql(
+            f"UPDATE attempts SET slot = 'p-1:1@{driver.run_id}:70' WHERE job_id = {first}"
+        )
+    entries = worker.run(recent_sends(worker).read())
+    assert entries[driver.run_id] == [(0, 70)]
+    assert len(entries["team:grok-4.3"]) == 2
+
+
 def test_slots_of_other_workers_are_waited_for(
     database: Database, worker: OpenedWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -69,7 +84,7 @@ def test_slots_of_other_workers_are_waited_for(
     reads = []
     rows = RecentSends._rows
 
-    def reading(self: RecentSends) -> tuple[list[tuple[str, int, int]], bool]:
+    def reading(self: RecentSends) -> tuple[list[RecentSend], bool]:
         found = rows(self)
         reads.append(len(found[0]))
         if len(reads) == 1:

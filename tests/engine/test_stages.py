@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from runner.db import stored_options
 from runner.db.runs import RunOptions
+from runner.limiter.slots import run_of
+from runner.limiter.usage import UsageReader
 
 if TYPE_CHECKING:
     from run_driver import RunDriver
@@ -235,8 +238,8 @@ def test_while_the_api_is_down_the_run_waits(opened: Opened) -> None:
 @SQLITE
 def test_polls_that_are_charged_take_slots(opened: Opened) -> None:
     """The limit holds for both; all answers come."""
-    with opened(RUNNER_CHARGE_POLLS="always", polls_count=True, rpm=2_000) as stages:
-        driver = stages.load(12, RunOptions(rpm=2_000, tpm=0))
+    with opened(RUNNER_CHARGE_POLLS="always", RUNNER_TEAM_RPM="2000", polls_count=True, rpm=2_000) as stages:
+        driver = stages.load(12, FAST)
         stages.finish(driver)
         assert jobs_by_state(driver) == {"succeeded": 12}
         assert stages.simulator.books()["refused"].get("429", 0) == 0
@@ -311,3 +314,35 @@ def test_a_worker_that_stops_leaves_no_lease(opened: Opened) -> None:
         assert leased == [(0,)]
         assert driver.count("state", "pending") > 0
         assert stages.simulator.books()["accepted"] == driver.count("state", "waiting")
+
+
+@SQLITE
+def test_a_run_sends_no_faster_than_its_own_limit_and_follows_a_new_one(opened: Opened) -> None:
+    """Another run goes on meanwhile; the limit of a run that is at work can be changed."""
+    with opened() as stages:
+        slow = stages.load(20, RunOptions(rpm=1))
+        fast = stages.load(60, FAST, identity="b")
+        stages.finish(fast)
+        assert slow.count("state", "pending") == 19
+        with stages.database.write() as connection:
+            stored_options.change(connection, slow.run_id, {"rpm": None}, 2)
+        stages.finish(slow)
+        assert jobs_by_state(slow) == {"succeeded": 20}
+        check_books(stages, slow, fast)
+
+
+@SQLITE
+def test_tokens_are_settled_in_the_bucket_of_the_run_as_well(opened: Opened, server: ValkeyServer) -> None:
+    """From the name of the slot that is stored with the attempt."""
+    with opened(RUNNER_TEAM_TPM="1000000") as stages:
+        driver = stages.load(3, RunOptions(tpm=500_000))
+        stages.finish(driver)
+        used = sum(row.total_tokens for row in driver.rows("SELECT total_tokens FROM attempts"))
+        names = [row.slot for row in driver.rows("SELECT slot FROM attempts")]
+        assert [run_of(name) for name in names] == [driver.run_id] * 3
+        shared = stages.worker.shared
+        stages.worker.run(shared.limiter._bucket(shared.buckets.name("grok-4.3")).flush())
+        reader = UsageReader(server.url, None)
+        (usage,), own = reader.read(), reader.read_run(driver.run_id)
+        reader.close()
+    assert (usage.view.tokens, own.tokens, own.requests) == (used, used, 3)

@@ -11,6 +11,7 @@ from runtimes import opened_worker, refused
 from sqlalchemy.exc import DBAPIError
 
 from runner.engine.leased_queue import LeasedQueue
+from runner.engine.record_attempts import RecordedAttempts
 from runner.limiter.slots import Grant, Slot
 from runner.rules.states import JobState
 from runner.rules.submit_plan import Batch
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from runtimes import OpenedWorker
 
     from runner.db.leases import LeasedJob
+    from runner.db.runs import RunRow
     from runner.db.session import Database
     from runner.engine.active_runs import ActiveRun
 
@@ -116,31 +118,38 @@ def test_while_one_attempt_has_to_be_alone_no_job_is_leased(database: Database, 
 
 
 class FewSlots:
-    """In place of the real batches: the first run of each round takes all slots."""
+    """In place of the limiter: one slot in each round, for whichever run asks first."""
 
     def __init__(self) -> None:
-        self.slots, self.sent = 0, list[int]()
+        self.slots, self.served = 0, list[int]()
 
-    async def submit(self, active_run: ActiveRun, _: LeasedQueue) -> bool:
-        if not self.slots:
-            return False
-        self.slots -= 1
-        self.sent.append(active_run.run.id)
-        return True
+    def bucket(self, model: str) -> str:
+        return model
+
+    async def for_attempts(self, bucket: str, _: Sequence[LeasedJob], run: RunRow) -> Grant:
+        granted, self.slots = self.slots, 0
+        self.served += [run.id] * granted
+        slots = [Slot(id="", bucket=bucket, fire_at=0.0)] * granted
+        return Grant(slots=slots, retry_after_s=0.2, cost=float(granted))
 
 
 def test_runs_take_turns_where_slots_are_scarce(
     database: Database, worker: OpenedWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The one that sent last goes last: a small run does not wait behind a large one."""
-    runs = [new_run(database, 1, identity=name).run_id for name in ("a", "b", "c")]
-    submitter, batches = worker.stages.submitter, FewSlots()
-    monkeypatch.setattr(submitter, "_submit_batch", batches.submit)
+    """The one that was served least goes first: a small run does not wait behind a large one."""
+    runs = [new_run(database, 3, identity=name).run_id for name in ("a", "b", "c")]
+    submitter, slots = worker.stages.submitter, FewSlots()
+
+    async def sent(*_: object) -> RecordedAttempts:
+        return RecordedAttempts(bodies={1: (b"", None)}, is_over_budget=False)
+
+    monkeypatch.setattr(submitter, "_slots", slots)
+    monkeypatch.setattr(submitter, "_send", sent)
     for _ in range(2 * len(runs)):
-        batches.slots = 1
-        assert worker.run(submitter._round()) is True
-    assert batches.sent == [*batches.sent[:3]] * 2
-    assert sorted(batches.sent[:3]) == runs
+        slots.slots = 1
+        worker.run(submitter._round())
+    assert slots.served == [*slots.served[:3]] * 2
+    assert sorted(slots.served[:3]) == runs
 
 
 def test_jobs_that_could_not_be_recorded_wait_in_the_queue(database: Database, worker: OpenedWorker) -> None:

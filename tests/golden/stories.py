@@ -32,6 +32,9 @@ _OUT: Final = ("out.jsonl", "out.errors.jsonl", "out.summary.json")
 Masked = tuple[tuple[str, str], ...]
 
 
+MODEL_LIMITS: Final = {"RUNNER_TEAM_RPM": "", "RUNNER_TEAM_TPM": ""}  # as where nothing is set
+
+
 class Story:
     """Commands in one folder. `files`: their masked output, by the name of a held file."""
 
@@ -102,7 +105,7 @@ def begin(name: str, folder: Path, *flags: str, **env: str) -> Iterator[Story]:
         shutil.copy(path, folder)
     with (
         Simulator(folder, "--instant", *flags, seed=1) as simulator,
-        LiveRunner(folder, simulator, **env) as home,
+        LiveRunner(folder, simulator, **MODEL_LIMITS, **env) as home,
     ):
         yield Story(name, folder, home, simulator)
 

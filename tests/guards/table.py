@@ -127,17 +127,19 @@ GUARDS = (
         without_it="requests are sent without a limit while Redis does not answer",
         file="runner/limiter/limiter.py",
         old=(
-            "            return await its.request_slots("
-            "tokens, user_limits, fallback_limits, horizon_s, is_poll=is_poll)\n"
+            "        return await its.request_slots(\n"
+            "            tokens, fallback_limits, horizon_s, run_limits=run_limits, is_poll=is_poll\n"
+            "        )\n"
         ),
         new=(
-            "            try:\n"
-            "                return await its.request_slots("
-            "tokens, user_limits, fallback_limits, horizon_s, is_poll=is_poll)\n"
-            "            except LimiterUnavailable:\n"
-            "                now = asyncio.get_running_loop().time()\n"
-            '                slots = [Slot(id="", bucket=bucket, fire_at=now) for _ in tokens]\n'
-            "                return Grant(slots=slots, retry_after_s=None)\n"
+            "        try:\n"
+            "            return await its.request_slots(\n"
+            "                tokens, fallback_limits, horizon_s, run_limits=run_limits, is_poll=is_poll\n"
+            "            )\n"
+            "        except LimiterUnavailable:\n"
+            "            now = asyncio.get_running_loop().time()\n"
+            '            slots = [Slot(id="", bucket=bucket, fire_at=now) for _ in tokens]\n'
+            "            return Grant(slots=slots, retry_after_s=None)\n"
         ),
         tests="tests/limiter -m 'not soak' -k 'without_redis or does_not_answer'",
     ),
@@ -145,8 +147,8 @@ GUARDS = (
         name="the rebuild of an emptied limiter",
         without_it="a second burst within the same minute, after Redis lost the first",
         file="runner/limiter/limiter.py",
-        old="                await self._store.restore(await self._rebuild())\n",
-        new="                await self._store.restore({})\n",
+        old="                await self._store.restore(await self._rebuild(), self._said_limits())\n",
+        new="                await self._store.restore({}, self._said_limits())\n",
         tests="tests/limiter/test_limiter.py -k rebuilt",
     ),
     Guard(
@@ -184,10 +186,10 @@ GUARDS = (
     Guard(
         name="runs take turns",
         without_it="a small run waits behind a large one",
-        file="runner/engine/submit.py",
-        old="sorted(sending, key=self._sent_in_round)",
-        new="sending",
-        tests="tests/engine/test_submitter.py",
+        file="runner/engine/turns.py",
+        old="        return sorted(runs, key=self._place)\n",
+        new="        return list(runs)\n",
+        tests="tests/engine/test_turns.py",
     ),
     Guard(
         name="supervision",

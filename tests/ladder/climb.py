@@ -182,6 +182,7 @@ class Ladder:
         env = {
             "RUNNER_HOME": str(folder / "home"), "XAI_API_KEY": KEY, "HOME": str(folder),
             "XAI_BASE_URL": f"http://127.0.0.1:{port}/v1",
+            "RUNNER_TEAM_RPM": "none", "RUNNER_TEAM_TPM": "none",
             "RUNNER_REDIS_URL": self._redis_url, "RUNNER_DATABASE_URL": self._database(folder, point),
             **(SHORT_TIMES if self._mode == "raise" else {}),
         }  # fmt: skip

@@ -20,7 +20,7 @@ from runner.limiter.slots import tokens_of
 from runner.limiter.store import connect
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from runner.limiter.store import Entries
 
 STRICT = Path(__file__).with_name("strict_window.lua").read_text("utf-8")
 KEYS = ["strict:log", "strict:books"]
@@ -59,7 +59,7 @@ class Client:
             while loop.time() < ends or await self._arrived() < case["requests_min"]:
                 sizes = [self._random.randint(1, 2 * case["size"] - 1) for _ in range(8)]
                 asked_at = loop.time()
-                grant = await self._limits.reserve("b", sizes, caps, RateLimits())
+                grant = await self._limits.reserve("b", sizes, caps)
                 for slot in grant.slots:
                     posts.create_task(self._post(slot, asked_at))
                 # Wait until the last slot, so that few requests are under way.
@@ -96,7 +96,7 @@ class Client:
 
 
 async def main(url: str, case: dict[str, Any], seed: int) -> None:
-    async def rebuild() -> Mapping[str, Sequence[tuple[int, int]]]:
+    async def rebuild() -> Entries:
         return {}
 
     redis = connect(url)

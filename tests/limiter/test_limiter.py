@@ -28,7 +28,8 @@ from runner.limiter.store import connect
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-NOT_SET = RateLimits()
+    from runner.limiter.store import Entries
+
 NO_LIMIT = RateLimits(rpm=0, tpm=0)
 FEW = RateLimits(rpm=120, tpm=0)
 MANY = RateLimits(rpm=60_000, tpm=0)
@@ -61,9 +62,7 @@ def valkey(server: ValkeyServer) -> ValkeyServer:
 class OpenedLimiter(Limiter):
     """The limiter of a process with a Redis client of its own."""
 
-    def __init__(
-        self, url: str, *, rebuild: Callable[[], Awaitable[dict[str, list[tuple[int, int]]]]]
-    ) -> None:
+    def __init__(self, url: str, *, rebuild: Callable[[], Awaitable[Entries]]) -> None:
         self._redis = connect(url)
         super().__init__(self._redis, rebuild=rebuild)
 
@@ -73,10 +72,8 @@ class OpenedLimiter(Limiter):
 
 
 @asynccontextmanager
-async def limiter(
-    valkey: ValkeyServer, sent: dict[str, list[tuple[int, int]]] | None = None
-) -> AsyncIterator[Limiter]:
-    async def rebuild() -> dict[str, list[tuple[int, int]]]:
+async def limiter(valkey: ValkeyServer, sent: Entries | None = None) -> AsyncIterator[Limiter]:
+    async def rebuild() -> Entries:
         return sent or {}
 
     opened = OpenedLimiter(valkey.patient_url, rebuild=rebuild)
@@ -96,12 +93,12 @@ def test_slots_come_in_order_and_the_rest_is_requested_again(valkey: ValkeyServe
 
     async def story() -> None:
         async with limiter(valkey) as limits:
-            grant = await limits.reserve("b", [1] * 500, MANY, NOT_SET)
+            grant = await limits.reserve("b", [1] * 500, MANY)
             fires = [slot.fire_at for slot in grant.slots]
             assert fires == sorted(fires)
             assert 100 < len(fires) < 500
             assert grant.retry_after_s == pytest.approx(0.2)
-            assert (await limits.reserve("c", [1], MANY, NOT_SET)).retry_after_s is None
+            assert (await limits.reserve("c", [1], MANY)).retry_after_s is None
 
     asyncio.run(story())
 
@@ -111,7 +108,7 @@ def test_no_two_slots_ever_share_an_id(valkey: ValkeyServer) -> None:
 
     async def story() -> None:
         async with limiter(valkey) as one, limiter(valkey) as two:
-            grants = [await limits.reserve("b", [1, 1], MANY, NOT_SET) for limits in (one, two) * 10]
+            grants = [await limits.reserve("b", [1, 1], MANY) for limits in (one, two) * 10]
             ids = {slot.id for grant in grants for slot in grant.slots}
             assert len(ids) == 40
             assert await used(one, "b") == (40, 40)
@@ -124,10 +121,10 @@ def test_requests_at_the_same_time_share_one_round_trip(valkey: ValkeyServer) ->
 
     async def story() -> None:
         async with limiter(valkey) as limits:
-            await limits.reserve("b", [], FEW, NOT_SET)
+            await limits.reserve("b", [], FEW)
             before = count_scripts(valkey)
             caps = [MANY, FEW, MANY]
-            grants = await asyncio.gather(*(limits.reserve("b", [1], cap, NOT_SET) for cap in caps))
+            grants = await asyncio.gather(*(limits.reserve("b", [1], cap) for cap in caps))
             assert count_scripts(valkey) - before == 1
             assert [len(grant.slots) for grant in grants] == [1, 0, 0]
             assert grants[1].retry_after_s is not None
@@ -141,8 +138,8 @@ def test_buckets_are_independent(valkey: ValkeyServer) -> None:
     async def story() -> None:
         async with limiter(valkey) as limits:
             limits.pause("a", PAUSE_S, rate_limited=True)
-            assert (await limits.reserve("a", [1], FEW, NOT_SET)).slots == []
-            assert len((await limits.reserve("b", [1], FEW, NOT_SET)).slots) == 1
+            assert (await limits.reserve("a", [1], FEW)).slots == []
+            assert len((await limits.reserve("b", [1], FEW)).slots) == 1
 
     asyncio.run(story())
 
@@ -153,7 +150,7 @@ def test_a_pause_is_obeyed_by_all(valkey: ValkeyServer) -> None:
     async def story() -> None:
         now = asyncio.get_running_loop().time
         async with limiter(valkey) as one, limiter(valkey) as two:
-            (slot,) = (await one.reserve("b", [1], FEW, NOT_SET)).slots
+            (slot,) = (await one.reserve("b", [1], FEW)).slots
             granted = replace(slot, fire_at=now() + PAUSE_S)  # not late, whenever it is looked at
             assert one.usable(granted)
             before = now()
@@ -168,7 +165,7 @@ def test_a_pause_is_obeyed_by_all(valkey: ValkeyServer) -> None:
 
             await until(is_paused)
             for caps in (FEW, NO_LIMIT):
-                grant = await two.reserve("b", [1], caps, NOT_SET)
+                grant = await two.reserve("b", [1], caps)
                 assert grant == Grant(slots=[], retry_after_s=1.0)
             assert ends - 0.01 <= two.paused_until("b") <= now() + PAUSE_S  # a little later: by the way there
 
@@ -193,7 +190,7 @@ def test_updates_reach_redis_without_a_slot_request(valkey: ValkeyServer) -> Non
 
     async def story() -> None:
         async with limiter(valkey) as limits:
-            grant = await limits.reserve("b", [10, 10, 10], MANY, NOT_SET)
+            grant = await limits.reserve("b", [10, 10, 10], MANY)
             before = count_scripts(valkey)
             for slot in grant.slots:
                 limits.confirm(slot)
@@ -217,7 +214,7 @@ def test_any_process_may_settle_a_slot(valkey: ValkeyServer) -> None:
 
     async def story() -> None:
         async with limiter(valkey) as sender:
-            slot = (await sender.reserve("b", [10], MANY, NOT_SET)).slots[0]
+            slot = (await sender.reserve("b", [10], MANY)).slots[0]
             sender.confirm(slot)
         async with limiter(valkey) as collector:
             collector.settle("b", slot.id, 25)
@@ -236,7 +233,7 @@ def test_a_slot_confirmed_after_it_was_settled_counts_twice(valkey: ValkeyServer
 
     async def story() -> None:
         async with limiter(valkey) as sender, limiter(valkey) as collector:
-            slot = (await sender.reserve("b", [10], MANY, NOT_SET)).slots[0]
+            slot = (await sender.reserve("b", [10], MANY)).slots[0]
             collector.settle("b", slot.id, 25)
 
             async def is_settled() -> bool:
@@ -258,7 +255,7 @@ def test_polls_are_charged_for_all_when_refused(valkey: ValkeyServer) -> None:
 
     async def story() -> None:
         async with limiter(valkey) as one, limiter(valkey) as two:
-            await one.reserve("b", [1], FEW, NOT_SET)
+            await one.reserve("b", [1], FEW)
             one.record_poll("b", refused=True)
             assert not two.polls_charged("b")
             for _ in range(3):
@@ -271,8 +268,8 @@ def test_polls_are_charged_for_all_when_refused(valkey: ValkeyServer) -> None:
 
             await until(are_charged)
             submit, poll = await asyncio.gather(
-                two.reserve("b", [9], FEW, NOT_SET, 2.0),
-                two.reserve("b", [0], FEW, NOT_SET, 2.0, is_poll=True),
+                two.reserve("b", [9], FEW, 2.0),
+                two.reserve("b", [0], FEW, 2.0, is_poll=True),
             )
             assert poll.slots[0].fire_at < submit.slots[0].fire_at
 
@@ -285,7 +282,7 @@ def test_updates_are_sent_when_closing(valkey: ValkeyServer) -> None:
     async def story() -> None:
         async with limiter(valkey) as other:
             async with limiter(valkey) as limits:
-                grant = await limits.reserve("b", [7], FEW, NOT_SET)
+                grant = await limits.reserve("b", [7], FEW)
                 limits.release(grant.slots[0])
             assert await used(other, "b") == (0, 0)
 
@@ -298,8 +295,8 @@ def test_a_cancelled_request_leaves_no_slot_behind(valkey: ValkeyServer, granted
 
     async def story() -> None:
         async with limiter(valkey) as limits:
-            await limits.reserve("b", [], FEW, NOT_SET)
-            request = asyncio.create_task(limits.reserve("b", [1], MANY, NOT_SET))
+            await limits.reserve("b", [], FEW)
+            request = asyncio.create_task(limits.reserve("b", [1], MANY))
             await asyncio.sleep(0)
             granted = limits._buckets["b"]._requests[0].granted
             await asyncio.sleep(0)  # now the round trip is under way
@@ -326,7 +323,7 @@ def test_an_emptied_redis_is_rebuilt_before_anything_is_granted(valkey: ValkeySe
     async def story() -> None:
         rebuilt = 0
 
-        async def rebuild() -> dict[str, list[tuple[int, int]]]:
+        async def rebuild() -> Entries:
             nonlocal rebuilt
             rebuilt += 1
             await asyncio.sleep(0)
@@ -334,13 +331,13 @@ def test_an_emptied_redis_is_rebuilt_before_anything_is_granted(valkey: ValkeySe
 
         limits = OpenedLimiter(valkey.patient_url, rebuild=rebuild)
         two = RateLimits(rpm=2, tpm=0)
-        grants = await asyncio.gather(*(limits.reserve(b, [1], two, NOT_SET) for b in ("b", "c", "d")))
+        grants = await asyncio.gather(*(limits.reserve(b, [1], two) for b in ("b", "c", "d")))
         assert [len(grant.slots) for grant in grants] == [0, 1, 1]
         assert await used(limits, "b") == (2, 110)
         assert rebuilt == 1
         with Redis.from_url(valkey.url) as client:
             client.flushall()
-        await limits.reserve("d", [1], two, NOT_SET)
+        await limits.reserve("d", [1], two)
         assert rebuilt == 2
         with Redis.from_url(valkey.url) as client:
             client.flushall()
@@ -356,13 +353,13 @@ def test_a_rebuild_that_fails_grants_nothing(valkey: ValkeyServer) -> None:
     """Its error is raised to the callers, and the next request tries again."""
 
     async def story() -> None:
-        async def rebuild() -> dict[str, list[tuple[int, int]]]:
+        async def rebuild() -> Entries:
             raise RuntimeError("no database")
 
         limits = OpenedLimiter(valkey.patient_url, rebuild=rebuild)
         for _ in range(2):
             with pytest.raises(RuntimeError, match="no database"):
-                await limits.reserve("b", [1], FEW, NOT_SET)
+                await limits.reserve("b", [1], FEW)
         assert await used(limits, "b") == (0, 0)
         await limits.close()
 
@@ -374,14 +371,14 @@ def test_without_redis_nothing_is_sent_and_news_waits_for_it() -> None:
 
     async def story(valkey: ValkeyServer) -> None:
         async with limiter(valkey) as limits:
-            slot = (await limits.reserve("b", [5], FEW, NOT_SET)).slots[0]
+            slot = (await limits.reserve("b", [5], FEW)).slots[0]
             valkey.stop()
             limits.confirm(slot)
             for caps in (FEW, NO_LIMIT):
                 with pytest.raises(LimiterUnavailable, match="does not answer"):
-                    await limits.reserve("new", [1], caps, NOT_SET)
+                    await limits.reserve("new", [1], caps)
             valkey.start()
-            await limits.reserve("b", [], FEW, NOT_SET)
+            await limits.reserve("b", [], FEW)
             assert await used(limits, "b") == (1, 5)
 
     with valkey_server() as server:
@@ -395,7 +392,7 @@ def test_closing_without_redis_ends_soon(is_frozen: bool, monkeypatch: pytest.Mo
 
     async def story(valkey: ValkeyServer) -> None:
         async with asyncio.timeout(60), limiter(valkey) as limits:
-            slot = (await limits.reserve("b", [5], FEW, NOT_SET)).slots[0]
+            slot = (await limits.reserve("b", [5], FEW)).slots[0]
             if is_frozen:
                 os.kill(valkey.pid, signal.SIGSTOP)
             else:
@@ -412,17 +409,17 @@ def test_without_limits_redis_is_hardly_asked(valkey: ValkeyServer, monkeypatch:
     async def story() -> None:
         async with limiter(valkey) as limits:
             clock = StoppedClock(monkeypatch)
-            await limits.reserve("b", [1], NO_LIMIT, NOT_SET)
+            await limits.reserve("b", [1], NO_LIMIT)
             before = count_scripts(valkey)
             for _ in range(100):
-                grant = await limits.reserve("b", [1, 1], NO_LIMIT, NOT_SET)
+                grant = await limits.reserve("b", [1, 1], NO_LIMIT)
                 limits.confirm(grant.slots[0])
             assert (len(grant.slots), grant.retry_after_s) == (2, None)
             assert count_scripts(valkey) == before
             clock.now_s += UNLIMITED_REFRESH_S + 0.01
-            await limits.reserve("b", [1], NO_LIMIT, NOT_SET)
+            await limits.reserve("b", [1], NO_LIMIT)
             assert count_scripts(valkey) == before + 1
-            assert await used(limits, "b") == (0, 0)
+            assert await used(limits, "b") == (1, 1)  # the call that found out that there is no limit
 
     asyncio.run(story())
 
@@ -432,11 +429,11 @@ def test_announced_limits_are_sent_when_they_change(valkey: ValkeyServer) -> Non
 
     async def story() -> None:
         async with limiter(valkey) as limits:
-            await limits.reserve("b", [], FEW, NOT_SET)
+            await limits.reserve("b", [], FEW)
             before = count_scripts(valkey)
             for rpm, tpm in ((600, 9000), (600, 9000), (600, None), (None, None)):
                 limits.announce("b", rpm, tpm)
-            await limits.reserve("b", [1], NOT_SET, FEW)
+            await limits.reserve("b", [1], FEW)
             assert count_scripts(valkey) - before == 1
             view = await limits._store.view("b")
             assert (view.rpm, view.tpm, view.rps) == (600, 9000, 12)
@@ -449,7 +446,7 @@ def test_a_429_slows_all_processes_down(valkey: ValkeyServer) -> None:
 
     async def story() -> None:
         async with limiter(valkey) as one, limiter(valkey) as two:
-            await one.reserve("b", [1], FEW, NOT_SET)
+            await one.reserve("b", [1], FEW)
             one.pause("b", 0.01, rate_limited=True)
 
             async def is_slower() -> bool:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TPM = 8_000
-RUN = ("run", "jobs.jsonl", "-o", "out.jsonl", "--tpm", "none")
+RUN = ("run", "jobs.jsonl", "-o", "out.jsonl")
+RPM = "960"
 
 
 def refusals(simulator: Simulator) -> tuple[int, int]:
@@ -59,9 +60,9 @@ def test_redis_emptied_again_and_again_forgets_no_tokens(tmp_path: Path) -> None
     flags = ("--rpm", "none", "--tpm", str(TPM), "--median-s", "0.2")
     with (
         Simulator(tmp_path, *flags) as simulator,
-        LiveRunner(tmp_path, simulator, RUNNER_WORKERS="2") as home,
+        LiveRunner(tmp_path, simulator, RUNNER_WORKERS="2", RUNNER_TEAM_TPM=str(TPM)) as home,
     ):
-        command = home.start("run", "jobs.jsonl", "-o", "out.jsonl", "--rpm", "none", "--tpm", str(TPM))
+        command = home.start(*RUN)
         home.wait_for_accepted(1, command)
         times_left = (
             16  # from then on when half of the tokens are used; without a log each time lets one through
@@ -81,12 +82,12 @@ def test_redis_emptied_again_and_again_forgets_no_tokens(tmp_path: Path) -> None
 def test_an_emptied_redis_loses_no_job(tmp_path: Path) -> None:
     """Emptied and then killed under three workers: no job twice, and the ledgers agree."""
     write_jobs(tmp_path / "jobs.jsonl", 100)
-    flags = ("--rpm", "960", "--tpm", "none", "--median-s", "0.2")
+    flags = ("--rpm", RPM, "--tpm", "none", "--median-s", "0.2")
     with (
         Simulator(tmp_path, *flags) as simulator,
-        LiveRunner(tmp_path, simulator, RUNNER_WORKERS="3") as home,
+        LiveRunner(tmp_path, simulator, RUNNER_WORKERS="3", RUNNER_TEAM_RPM=RPM) as home,
     ):
-        command = home.start(*RUN, "--rpm", "960")
+        command = home.start(*RUN)
         home.wait_for_accepted(20, command)
         with valkey_of(home) as client:
             client.flushall()
@@ -101,12 +102,12 @@ def test_an_emptied_redis_loses_no_job(tmp_path: Path) -> None:
 def test_while_redis_does_not_answer_nothing_is_sent(tmp_path: Path) -> None:
     """Redis is frozen: after the slots already granted no request is sent until it answers again."""
     write_jobs(tmp_path / "jobs.jsonl", 150)
-    flags = ("--rpm", "960", "--tpm", "none", "--median-s", "0.2")
+    flags = ("--rpm", RPM, "--tpm", "none", "--median-s", "0.2")
     with (
         Simulator(tmp_path, *flags) as simulator,
-        LiveRunner(tmp_path, simulator, RUNNER_WORKERS="2") as home,
+        LiveRunner(tmp_path, simulator, RUNNER_WORKERS="2", RUNNER_TEAM_RPM=RPM) as home,
     ):
-        command = home.start(*RUN, "--rpm", "960")
+        command = home.start(*RUN)
         home.wait_for_accepted(30, command)
         (valkey,) = home.pids("valkey")
         os.kill(valkey, signal.SIGSTOP)
@@ -128,12 +129,12 @@ def test_while_redis_does_not_answer_nothing_is_sent(tmp_path: Path) -> None:
 def test_polls_that_count_share_the_limit(setting: str, tmp_path: Path) -> None:
     """Charged from the start, polls have slots before any 429; detected by 429s, the run ends well too."""
     write_jobs(tmp_path / "jobs.jsonl", 60)
-    flags = ("--rpm", "960", "--tpm", "none", "--median-s", "0.5", "--polls-count")
-    env = {"RUNNER_WORKERS": "2", "RUNNER_CHARGE_POLLS": setting}
+    flags = ("--rpm", RPM, "--tpm", "none", "--median-s", "0.5", "--polls-count")
+    env = {"RUNNER_WORKERS": "2", "RUNNER_CHARGE_POLLS": setting, "RUNNER_TEAM_RPM": RPM}
     with Simulator(tmp_path, *flags) as simulator, LiveRunner(tmp_path, simulator, **env) as home:
         if setting == "always":
             simulator.switch(faults={"fetch:503": 1.0})  # it cannot end before its slots were seen
-        command = home.start(*RUN, "--rpm", "960")
+        command = home.start(*RUN)
         if setting == "always":
             wait_until(lambda: has_slots_of_polls(home), "a poll has a slot")
             simulator.switch(faults={})
@@ -148,7 +149,7 @@ def test_no_more_jobs_wait_at_the_api_than_allowed(tmp_path: Path) -> None:
         Simulator(tmp_path, "--rpm", "none", "--tpm", "none", "--median-s", "0.3") as simulator,
         LiveRunner(tmp_path, simulator, RUNNER_WORKERS="3") as home,
     ):
-        command = home.start(*RUN, "--rpm", "none", "--max-waiting", "7")
+        command = home.start(*RUN, "--max-waiting", "7")
         assert command.wait() == 0
         jobs: list[dict[str, Any]] = simulator.books()["jobs"]
         steps = sorted(step for job in jobs for step in ((job["accepted_at"], 1), (job["fetched_at"], -1)))

@@ -20,6 +20,7 @@ from runner.engine import team as team_of_key
 from runner.engine.team import Team
 from runner.limiter.limiter import LimiterUnavailable
 from runner.limiter.store import connect
+from runner.limiter.team_limits import TeamLimits, TeamSettings
 from runner.limiter.team_names import TeamNames
 from runner.rules import models
 from runner.rules.probes import UNAVAILABLE_AFTER
@@ -50,7 +51,9 @@ async def team(
     settings = settings_of.load({"XAI_API_KEY": key, "XAI_BASE_URL": url, "HOME": "/"}, Path("/"))
     api = XAIClient(settings, connections=2)
     redis = connect(valkey.patient_url)
-    opened = Team(api, TeamNames(redis), account.key_fingerprint(settings), random.Random(0))
+    fingerprint = account.key_fingerprint(settings)
+    said = TeamSettings(redis, "host", fingerprint, TeamLimits())
+    opened = Team(api, TeamNames(redis), said, fingerprint, random.Random(0))
     if asks_early:
         opened.resolve_early()
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from datetime import date
 from typing import Any
 
@@ -13,6 +14,7 @@ from runner.rules import models, output_estimate
 from runner.rules.estimate import Estimate, Span, Tally, estimate
 from runner.rules.output_estimate import OutputRange
 from runner.rules.prices import parse_own_prices
+from runner.rules.rate_limits import GivenLimits
 from runner.rules.request import Request
 from runner.rules.tokens import expected_tokens
 
@@ -36,12 +38,14 @@ def request(model: str = "grok-4.3", prompt: int = 1_000, **changes: Any) -> Req
     return Request(**{**known, **changes})
 
 
-def of(*requests: Request, own: Any = None, **limits: Any) -> Estimate:
-    """Return the estimate of a few requests."""
+def of(*requests: Request, own: Any = None, **facts: Any) -> Estimate:
+    """Return the estimate of a few requests; `facts` are those of `estimate`, and limits by name."""
     tally = Tally(TODAY, parse_own_prices(own) if own else None)
     for one in requests:
         tally.add(one)
-    return estimate(tally, **limits)
+    names = {field.name for field in fields(GivenLimits)}
+    limits = GivenLimits(**{name: facts.pop(name) for name in names & facts.keys()})
+    return estimate(tally, limits=limits, **facts)
 
 
 def test_one_request_is_priced_by_the_table() -> None:
@@ -84,12 +88,23 @@ def test_a_model_without_a_price_is_unknown() -> None:
 @pytest.mark.parametrize(
     ("jobs", "limits", "time", "bound"),
     [
-        (120, {"rpm": 120, "tpm": 0}, Span(low=60, high=60), "requests"),
-        (100, {"rpm": 100, "tpm": 0}, Span(low=60, high=60), "requests"),
-        (143, {"rpm": 143, "tpm": 0}, Span(low=72, high=72), "requests"),  # 2 a second are 120 a minute
-        (120, {"rpm": 0, "tpm": 120_000}, Span(low=66, high=180), "tokens"),
+        (120, {"team_rpm": 120, "team_tpm": 0}, Span(low=60, high=60), "requests"),
+        (100, {"team_rpm": 100, "team_tpm": 0}, Span(low=60, high=60), "requests"),
+        (
+            143,
+            {"team_rpm": 143, "team_tpm": 0},
+            Span(low=72, high=72),
+            "requests",
+        ),  # 2 a second, 120 a minute
+        (120, {"team_rpm": 0, "team_tpm": 120_000}, Span(low=66, high=180), "tokens"),
+        (120, {"team_rpm": 60, "team_tpm": 240_000}, Span(low=120, high=120), "requests"),
+        (120, {"team_rpm": 0, "team_tpm": 0}, Span(low=0, high=0), "nothing"),
+        (143, {"rpm": 143, "tpm": 0}, Span(low=60, high=60), "requests"),  # a run has no limit of a second
+        (120, {"tpm": 120_000}, Span(low=66, high=180), "tokens"),
         (120, {"rpm": 60, "tpm": 240_000}, Span(low=120, high=120), "requests"),
-        (120, {"rpm": 0, "tpm": 0}, Span(low=0, high=0), "nothing"),
+        (120, {"rpm": 600, "team_rpm": 60}, Span(low=120, high=120), "requests"),
+        (120, {"rpm": 60, "team_rpm": 0, "team_tpm": 0}, Span(low=120, high=120), "requests"),
+        (1_800, {"rpm": 0, "tpm": 0}, Span(low=60, high=60), "requests"),  # the model's stays
     ],
 )
 def test_the_limit_that_binds_sets_the_duration(
@@ -103,11 +118,18 @@ def test_the_limit_that_binds_sets_the_duration(
 
 def test_aliases_share_a_limit_and_models_run_beside_each_other() -> None:
     """Two names of one model take twice as long; two models take as long as the slower one."""
-    one = of(*[request("grok-4.3")] * 60, rpm=60, tpm=0)
-    alias = of(*[request("grok-4.3"), request("grok-4.3-latest")] * 60, rpm=60, tpm=0)
-    other = of(*[request("grok-4.3"), request("grok-4.5")] * 60, rpm=60, tpm=0)
+    one = of(*[request("grok-4.3")] * 60, team_rpm=60, team_tpm=0)
+    alias = of(*[request("grok-4.3"), request("grok-4.3-latest")] * 60, team_rpm=60, team_tpm=0)
+    other = of(*[request("grok-4.3"), request("grok-4.5")] * 60, team_rpm=60, team_tpm=0)
     times = [found.slowest.time_s.high for found in (one, alias, other) if found.slowest]
     assert times == [60, 120, 60]
+
+
+def test_the_own_limit_of_a_run_holds_for_all_of_its_models_together() -> None:
+    """Two models take twice as long as one of them."""
+    both = of(*[request("grok-4.3"), request("grok-4.5")] * 60, rpm=60, tpm=0)
+    assert both.slowest is not None
+    assert (both.slowest.time_s.high, both.slowest.rpm) == (120, 60)
 
 
 def test_a_retired_name_takes_the_time_of_the_model_that_serves() -> None:

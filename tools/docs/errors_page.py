@@ -111,7 +111,10 @@ LINES: Final = {
         "the prompt is longer than the model's window",
         "shorten it, or name a larger model",
     ),
-    "prompt-above-tpm": ("the prompt has more tokens than a minute allows", "shorten it, or give --tpm"),
+    "prompt-above-tpm": (
+        "the prompt has more tokens than a minute allows",
+        "shorten it, or set your team's limit: RUNNER_TEAM_TPM",
+    ),
     # what `runner convert` cannot make a job line of
     "unknown-form": (
         "the line has the form of no batch service that is known",

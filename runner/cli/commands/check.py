@@ -13,6 +13,7 @@ from runner.cli.render.check_object import check_object
 from runner.cli.render.check_report import check_lines
 from runner.cli.session.check_file import check_file
 from runner.cli.session.context import read_settings
+from runner.cli.session.given_limits import given_limits
 from runner.cli.session.input_kind import is_recipe_not_jobs, is_suite
 from runner.intake.job_file import LoadFlags
 from runner.rules.exit_codes import ExitCode
@@ -40,8 +41,8 @@ Example, the highest cost of a file:
 @click.argument("file", type=InputPath())
 @flags.model_flag
 @flags.model_for_all_flag
-@click.option("--rpm", type=flags.Rate(), help="Requests per minute.  [default: the model's]")
-@click.option("--tpm", type=flags.Rate(), help="Tokens per minute.  [default: the model's]")
+@click.option("--rpm", type=flags.Rate(), help="Requests per minute of the run.  [default: the model's]")
+@click.option("--tpm", type=flags.Rate(), help="Tokens per minute of the run.  [default: the model's]")
 @click.option(
     "--expect-output",
     type=flags.Count(0, 10**9),
@@ -63,13 +64,14 @@ def command(
     **shaping: Any,
 ) -> int:
     """Read FILE and show its bad lines, warnings, models, tokens, cost and time."""
-    load_flags = LoadFlags(**shaping, tpm=tpm or None, is_model_given=flags.is_model_given())
+    settings = read_settings()
+    limits = given_limits(settings, rpm, tpm)
+    load_flags = LoadFlags(**shaping, tpm=limits.prompt_tpm, is_model_given=flags.is_model_given())
     flags.refuse_two_models(load_flags.model_for_all)
-    limits = {"rpm": rpm, "tpm": tpm, "expected_output": expect_output}
     if is_suite(file):
         from runner.cli.session.check_suite import check_suite  # with templates and graders
 
-        result = check_suite(read_settings(), file, load_flags, **limits)
+        result = check_suite(settings, file, load_flags, limits=limits, expected_output=expect_output)
     elif is_recipe_not_jobs(file):
         from runner.cli.session.check_recipe import check_recipe  # with the readers of tables
         from runner.intake.recipe_input import RowFlags
@@ -78,9 +80,11 @@ def command(
         row_flags = RowFlags(skip_bad=load_flags.skip_bad, strict=load_flags.strict, tpm=load_flags.tpm)
         model = load_flags.model_for_all or load_flags.given_model
         recipe_flags = RecipeFlags(model=model, trust_code=trust_code)
-        result = check_recipe(read_settings(), file, row_flags, recipe_flags, **limits)
+        result = check_recipe(
+            settings, file, row_flags, recipe_flags, limits=limits, expected_output=expect_output
+        )
     else:
-        result = check_file(read_settings(), file, load_flags, **limits)
+        result = check_file(settings, file, load_flags, limits=limits, expected_output=expect_output)
     if as_json:
         print_json(check_object(result))
     else:

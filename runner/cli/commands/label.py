@@ -60,7 +60,7 @@ def command(file: Path, save: Path | None, **given: Any) -> int:
             name=run_flags.name, has_occasion=run_flags.occasion is not None, quiet=run_flags.quiet
         )
         named = label_table.named_table(
-            settings, file, label_table.row_flags(run_flags), recipe_flags, naming
+            settings, file, label_table.row_flags(settings, run_flags), recipe_flags, naming
         )
     if save is not None:
         from runner.cli.session.saved_recipe import recipe_to_save

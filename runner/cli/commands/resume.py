@@ -25,8 +25,8 @@ Example, with a larger budget:
 @click.command("resume", short_help="Continue a paused run, with other limits if you want.", help=_HELP)
 @flags.run_argument
 @click.option("--limit", type=flags.Rate(), help="Send at most N jobs of the file.")
-@click.option("--rpm", type=flags.Rate(), help="Requests per minute.")
-@click.option("--tpm", type=flags.Rate(), help="Tokens per minute.")
+@click.option("--rpm", type=flags.Rate(), help="Requests per minute of the run.")
+@click.option("--tpm", type=flags.Rate(), help="Tokens per minute of the run.")
 @click.option("--max-failures", type=flags.Rate(), help="Pause when N jobs have failed.")
 @flags.budget_flag
 @click.option("--detach", is_flag=True, help="Return at once; work in the background, write no files.")

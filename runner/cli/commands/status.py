@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 import click
@@ -36,12 +35,11 @@ def command(run: str | None, *, as_json: bool) -> None:
     """Show the numbers of RUN (an id or a name). Without RUN: the run at work, else the newest run."""
     settings = read_settings()
     with existing_database(settings) as database, LimitUsageReader(settings) as reader:
-        limit_usage = reader.read()
         with database.read() as connection:
             found = find_working_run(connection, run) if run else latest_run(connection)
             snapshot = snapshot_of(settings, connection, found.id, Part.OBJECT if as_json else Part.ENDING)
             night = "" if as_json else night_line(settings, connection, found.id)
-    snapshot = RefusedCommitsReader(settings).added_to(replace(snapshot, limit_usage=limit_usage))
+        snapshot = RefusedCommitsReader(settings).added_to(reader.added_to(snapshot))
     if as_json:
         print_json(live_object(snapshot))
         return

@@ -113,6 +113,7 @@ def workers(settings: Settings) -> Iterator[Diagnosis]:
 
 def api(settings: Settings) -> Iterator[Diagnosis]:
     """Check the API key, its team, the clock and the models that runs need. Both requests are free."""
+    from runner.cli.doctor.team_limits_check import check_team_limits
     from runner.cli.session.context import require_key
 
     require_key(settings)
@@ -137,6 +138,7 @@ def api(settings: Settings) -> Iterator[Diagnosis]:
             yield ok("api", f"{settings.base_url} takes the key, team {key.team_id}")
     for name in _models_wanted(settings):
         yield _model(name, served)
+    yield from check_team_limits(settings)
 
 
 async def _fetch_facts(
@@ -188,7 +190,8 @@ def _model(name: str, served: frozenset[str]) -> Diagnosis:
     known = models.facts(serving)
     if known is None:
         what = f"the limits of {shown} are not known before the API tells them"
-        return warning("model", Advice(what, "begin with --rpm and --tpm of your account (console.x.ai)"))
+        fix = "set RUNNER_TEAM_RPM and RUNNER_TEAM_TPM to those of your account (console.x.ai)"
+        return warning("model", Advice(what, fix))
     unlisted = "" if served else "; the API does not say which models it serves"
     return ok(
         "model", f"{shown}, {known.rpm:,} requests and {known.tpm:,} tokens a minute by the table{unlisted}"

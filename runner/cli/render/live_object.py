@@ -14,7 +14,9 @@ from runner.rules.states import JobState
 from runner.rules.summary_object import Jobs, RunNumbers
 
 if TYPE_CHECKING:
-    from runner.cli.snapshot import Snapshot
+    from runner.cli.snapshot import LimitsInUse, Snapshot
+    from runner.db.runs import RunRow
+    from runner.limiter.limits import BucketView
     from runner.limiter.usage import BucketUsage
 
 
@@ -57,6 +59,22 @@ class LimitUse(JsonObject, frozen=True, kw_only=True):
     paused_s: Annotated[float, about("for how long the API asked to wait")]
 
 
+class OwnLimitUse(JsonObject, frozen=True, kw_only=True):
+    """What a run used of its own limits (--rpm, --tpm) within the last minute, and what it may use."""
+
+    requests: Annotated[int, about("sent")]
+    requests_max: Annotated[int | None, about("allowed; null is no limit of its own")]
+    tokens: Annotated[int, about("used")]
+    tokens_max: Annotated[int | None, about("allowed; null is no limit of its own")]
+
+
+class TeamMinuteLimits(JsonObject, frozen=True, kw_only=True):
+    """What was set for the team, for each model and all runs together (team_rpm, team_tpm)."""
+
+    requests_max: Annotated[int | None, about("requests a minute; 0 is no limit, null is not set")]
+    tokens_max: Annotated[int | None, about("tokens a minute; 0 is no limit, null is not set")]
+
+
 class MissingWorker(JsonObject, frozen=True, kw_only=True):
     """A run needs a worker and has none."""
 
@@ -95,6 +113,10 @@ class LiveRun(RunNumbers, frozen=True, kw_only=True):
     limit: Annotated[
         LimitUse | None, about("the busiest limit within the last minute; null where nobody knows")
     ]
+    own_limit: Annotated[
+        OwnLimitUse | None, about("the run's own limits; null where it has none, or nobody knows their use")
+    ]
+    team_limit: Annotated[TeamMinuteLimits | None, about("the limits of the team; null where nobody knows")]
     no_worker: NoWorker
     refused_commits: WorkersRefused
     options: Annotated[OptionsInForce, about("what flags and `set` said; it stays with the run")]
@@ -107,7 +129,7 @@ def live_object(snapshot: Snapshot, eta_s: tuple[int, int] | None = None) -> Liv
     """
     numbers = asdict(snapshot.stored.summary())
     del numbers["files"]
-    usage, is_shared = snapshot.limit_usage, snapshot.is_engine_alive is None
+    limits, is_shared = snapshot.limits, snapshot.is_engine_alive is None
     return LiveRun(
         **numbers,
         as_of=text.iso(snapshot.as_of_ms),
@@ -120,7 +142,9 @@ def live_object(snapshot: Snapshot, eta_s: tuple[int, int] | None = None) -> Liv
         projected_ticks=snapshot.projected_ticks,
         eta_s=None if eta_s is None else TimeToGo(low=eta_s[0], high=eta_s[1]),
         workers=snapshot.stored.heartbeats.alive if is_shared else None,
-        limit=None if usage is None else _limit(usage),
+        limit=None if limits is None or limits.busiest is None else _limit(limits.busiest),
+        own_limit=None if limits is None or limits.own is None else _own_limit(limits.own, snapshot.run),
+        team_limit=None if limits is None else _team_limit(limits),
         no_worker=no_worker_object(snapshot),
         refused_commits=refused_commits_object(snapshot),
         options=options_object(snapshot.run.options),
@@ -143,6 +167,20 @@ def refused_commits_object(snapshot: Snapshot) -> RefusedCommits | None:
     return RefusedCommits(
         since=text.iso(refusal.since_ms), workers=refusal.workers, reason=refusal.what, fix=refusal.fix
     )
+
+
+def _own_limit(view: BucketView, run: RunRow) -> OwnLimitUse:
+    """Return the use of the limits that a run has for itself; the limits are those that the run has now."""
+    return OwnLimitUse(
+        requests=view.requests,
+        requests_max=run.options.rpm or None,
+        tokens=view.tokens,
+        tokens_max=run.options.tpm or None,
+    )
+
+
+def _team_limit(limits: LimitsInUse) -> TeamMinuteLimits:
+    return TeamMinuteLimits(requests_max=limits.team.rpm, tokens_max=limits.team.tpm)
 
 
 def _limit(usage: BucketUsage) -> LimitUse:

@@ -50,6 +50,9 @@ def _facts(snapshot: Snapshot, throughput: Throughput, recent_refusals: int) -> 
     limit = progress.limit_usage_text(snapshot)
     if limit:
         yield "limit", limit
+    own = progress.own_limit_text(snapshot)
+    if own:
+        yield "own", own
     cost = progress.projected_cost(snapshot)
     yield "spent", ", ".join([progress.money_text(snapshot), *([cost] if cost else [])])
     yield "time", ", ".join(_times(snapshot, throughput))

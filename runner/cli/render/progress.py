@@ -68,18 +68,32 @@ def projected_cost(snapshot: Snapshot) -> str | None:
 
 
 def limit_usage_text(snapshot: Snapshot) -> str | None:
-    """Return how much of the limits was used within the last minute; None if it is not known."""
-    if snapshot.limit_usage is None:
+    """Return how much of the model's limits was used within the last minute; None if it is not known."""
+    if snapshot.limits is None or snapshot.limits.busiest is None:
         return None
-    view = snapshot.limit_usage.view
-    used = [
+    model, view = snapshot.limits.busiest.model, snapshot.limits.busiest.view
+    used = _used(("requests", view.requests, view.rpm), ("tokens", view.tokens, view.tpm))
+    waits = f"; the API asked to wait {text.duration(view.paused_s)}" if view.paused_s >= 1 else ""
+    return f"{used} a minute ({one_line(model, _MODEL_LENGTH)}){waits}"
+
+
+def own_limit_text(snapshot: Snapshot) -> str | None:
+    """Return how much of its own limits the run used within the last minute; None if it has none."""
+    if snapshot.limits is None or snapshot.limits.own is None:
+        return None
+    view, options = snapshot.limits.own, snapshot.run.options
+    own = (("requests", view.requests, options.rpm), ("tokens", view.tokens, options.tpm))
+    return f"{_used(*(one for one in own if one[2]))} a minute by the run's own limit"
+
+
+def _used(*limits: tuple[str, int, int | None]) -> str:
+    """Return amounts used, each (what, used, allowed); without a limit the amount alone."""
+    return ", ".join(
         f"{text.short_number(n)} of {text.short_number(most)} {what}"
         if most
         else f"{text.short_number(n)} {what}"
-        for n, most, what in ((view.requests, view.rpm, "requests"), (view.tokens, view.tpm, "tokens"))
-    ]
-    waits = f"; the API asked to wait {text.duration(view.paused_s)}" if view.paused_s >= 1 else ""
-    return f"{', '.join(used)} a minute ({one_line(snapshot.limit_usage.model, _MODEL_LENGTH)}){waits}"
+        for what, n, most in limits
+    )
 
 
 def oldest_answer(snapshot: Snapshot) -> str | None:

@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 def status_lines(snapshot: Snapshot, suggestions: Sequence[str]) -> list[str]:
     """Return the present state of a run as lines; `suggestions`: what can be done about held jobs."""
     summary = snapshot.stored.summary()
-    limit, reason = progress.limit_usage_text(snapshot), ending_text.idle_reason(snapshot)
+    limits = (progress.limit_usage_text(snapshot), progress.own_limit_text(snapshot))
+    reason = ending_text.idle_reason(snapshot)
     lines = [
         f"{', '.join(progress.job_counts(snapshot))} ({progress.percent_done(snapshot)} %)",
         *facts(summary),
-        *([limit] if limit else []),
+        *(limit for limit in limits if limit),
         *ending_text.outstanding_lines(snapshot),
         *suggestions,
         *([reason] if reason else []),

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runner.db.earlier_answers import EarlierAnswers
+    from runner.rules.rate_limits import GivenLimits
     from runner.settings import Settings
 
 
@@ -29,8 +30,7 @@ def check_file(
     file: Path,
     shaping: LoadFlags,
     *,
-    rpm: int | None,
-    tpm: int | None,
+    limits: GivenLimits,
     expected_output: int | None,
 ) -> CheckResult:
     """Read `file` ("-" is stdin) to its end and estimate it. Raises UsageError if it cannot be read.
@@ -63,7 +63,7 @@ def check_file(
         warnings_total=reading.warnings_total,
         warnings=reading.warnings,
         warnings_shown=reading.warnings[:DIAGNOSTICS_SHOWN],
-        estimate=estimate(tally, outputs=known, rpm=rpm, tpm=tpm, base_host=pricing.base_host),
+        estimate=estimate(tally, outputs=known, limits=limits, base_host=pricing.base_host),
         output_source=source,
         other_model_note=other_model_line(reading.other_model_total, shaping.given_model),
     )

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from runner.evals.suite.read_suite import ReadSuite
     from runner.intake.job_file import LoadFlags
+    from runner.rules.rate_limits import GivenLimits
     from runner.settings import Settings
 
 
@@ -31,8 +32,7 @@ def check_suite(
     file: Path,
     flags: LoadFlags,
     *,
-    rpm: int | None,
-    tpm: int | None,
+    limits: GivenLimits,
     expected_output: int | None,
 ) -> CheckResult:
     """Read a suite file and its items to their end, and estimate the requests of a night.
@@ -60,7 +60,7 @@ def check_suite(
         warnings_total=read.request_warning_count,
         warnings=read.request_warnings,
         warnings_shown=read.request_warnings[:SHOWN],
-        estimate=estimate(tally, outputs=known, rpm=rpm, tpm=tpm, base_host=pricing.base_host),
+        estimate=estimate(tally, outputs=known, limits=limits, base_host=pricing.base_host),
         output_source=source,
         suite=_facts(read),
     )

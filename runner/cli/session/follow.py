@@ -140,11 +140,9 @@ class Follower:
         if self.refused_commits is not None:
             snapshot = self.refused_commits.added_to(snapshot)
         self.oldest_out_ms = (stored.oldest_out_ms or self.oldest_out_ms) if snapshot.outstanding else None
-        return replace(
-            snapshot,
-            stored=replace(stored, oldest_out_ms=self.oldest_out_ms),
-            limit_usage=self.limit_usage.read() if self.limit_usage is not None else None,
-        )
+        if self.limit_usage is not None:
+            snapshot = self.limit_usage.added_to(snapshot)
+        return replace(snapshot, stored=replace(stored, oldest_out_ms=self.oldest_out_ms))
 
     def _print_events(self, snapshot: Snapshot) -> None:
         """Print the events since the last call; without `verbose`, warnings only."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from runner.cli.flags import is_model_given
 from runner.cli.printing import print_note
+from runner.cli.session.given_limits import given_limits
 from runner.cli.session.load_and_work import NamedInput, run_input
 from runner.cli.session.prepare_table import prepare_table
 from runner.cli.session.recipe_source import recipe_origin
@@ -34,13 +35,14 @@ def label_recipe(settings: Settings, lease: EngineLease, file: Path, flags: RunF
     model = flags.model_for_all or (flags.model if is_model_given() else None)
     recipe_flags = RecipeFlags(model=model, trust_code=flags.trust_code)
     naming = Naming(name=flags.name, has_occasion=flags.occasion is not None, quiet=flags.quiet)
-    named = named_table(settings, file, row_flags(flags), recipe_flags, naming)
+    named = named_table(settings, file, row_flags(settings, flags), recipe_flags, naming)
     return run_input(settings, lease, named, flags)
 
 
-def row_flags(flags: RunFlags) -> RowFlags:
-    """Return the flags that decide whether a table is loaded."""
-    return RowFlags(skip_bad=flags.skip_bad, strict=flags.strict, tpm=flags.options.get("tpm") or None)
+def row_flags(settings: Settings, flags: RunFlags) -> RowFlags:
+    """Return what decides whether a table is loaded."""
+    limits = given_limits(settings, flags.options.get("rpm"), flags.options.get("tpm"))
+    return RowFlags(skip_bad=flags.skip_bad, strict=flags.strict, tpm=limits.prompt_tpm)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Self
 
+from runner.cli.snapshot import LimitsInUse
 from runner.rules.errors import Unreachable
 from runner.settings import socket_path
 
 if TYPE_CHECKING:
+    from runner.cli.snapshot import Snapshot
+    from runner.db.runs import RunRow
     from runner.limiter.usage import BucketUsage, UsageReader
     from runner.settings import Settings
 
@@ -24,16 +28,16 @@ class LimitUsageReader:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._reader: UsageReader | None = None
-        self._usage: BucketUsage | None = None
+        self._found: LimitsInUse | None = None
         self._next_s = 0.0
 
-    def read(self) -> BucketUsage | None:
-        """Return the bucket with the largest share in use; None while it is unknown."""
+    def added_to(self, snapshot: Snapshot) -> Snapshot:
+        """Return a snapshot with the use of the limits; without it while that is unknown."""
         now_s = time.monotonic()
         if now_s >= self._next_s:
             self._next_s = now_s + _EACH_S
-            self._usage = self._busiest()
-        return self._usage
+            self._found = self._read(snapshot.run)
+        return replace(snapshot, limits=self._found)
 
     def __enter__(self) -> Self:
         return self
@@ -44,7 +48,8 @@ class LimitUsageReader:
             self._reader.close()
             self._reader = None
 
-    def _busiest(self) -> BucketUsage | None:
+    def _read(self, run: RunRow) -> LimitsInUse | None:
+        """Return the use of the limits of a run; None while it is unknown."""
         if self._settings.redis_url is None and not socket_path(self._settings.home).exists():
             return None  # no engine is at work; found out without the slow import of redis-py
         try:
@@ -56,9 +61,14 @@ class LimitUsageReader:
                     self._settings.effective_redis_url, key.fingerprint if key else None
                 )
             usages = [usage for usage in self._reader.read() if usage.view.requests]
+            has_own = bool(run.options.rpm or run.options.tpm)
+            return LimitsInUse(
+                busiest=max(usages, key=_share, default=None),
+                own=self._reader.read_run(run.id) if has_own else None,
+                team=self._reader.read_team(),
+            )
         except Unreachable:
             return None
-        return max(usages, key=_share, default=None)
 
 
 def _share(usage: BucketUsage) -> tuple[float, int]:

@@ -13,6 +13,7 @@ import click
 from runner.cli.printing import print_note
 from runner.cli.render.load_notes import loaded_lines, loading_line
 from runner.cli.session.display import is_live_terminal
+from runner.cli.session.given_limits import given_limits
 from runner.embedded.loading_lock import loading_lock, occasion_lock
 from runner.embedded.state_folder import StateFolder
 from runner.engine.cost_bounds import price_basis
@@ -84,7 +85,8 @@ def load_file(
         if loaded.is_new and is_live_terminal():
             from runner.cli.render.check_report import estimate_line
 
-            found = estimate(tally, rpm=options.rpm, tpm=options.tpm, base_host=pricing.base_host)
+            limits = given_limits(settings, options.rpm, options.tpm)
+            found = estimate(tally, limits=limits, base_host=pricing.base_host)
             print_note(estimate_line(found))
     return loaded
 

@@ -58,12 +58,12 @@ def _limits(
         click.option(
             "--rpm",
             type=flags.Rate(),
-            help="Requests per minute of this run; the API's own limit applies as well.",
+            help="Requests per minute of this run; the model's limit applies as well.",
         ),
         click.option(
             "--tpm",
             type=flags.Rate(),
-            help="Tokens per minute of this run; the API's own limit applies as well.",
+            help="Tokens per minute of this run; the model's limit applies as well.",
         ),
         click.option(
             "--max-attempts",

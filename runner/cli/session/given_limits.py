@@ -1,0 +1,15 @@
+"""The limits that a person gave: the flags of a run, and the settings of the team."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from runner.rules.rate_limits import GivenLimits
+
+if TYPE_CHECKING:
+    from runner.settings import Settings
+
+
+def given_limits(settings: Settings, rpm: int | None, tpm: int | None) -> GivenLimits:
+    """Return them. `rpm` and `tpm` are the flags; None: not given, 0: no limit."""
+    return GivenLimits(rpm=rpm, tpm=tpm, team_rpm=settings.team_rpm, team_tpm=settings.team_tpm)

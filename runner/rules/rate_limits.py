@@ -1,0 +1,40 @@
+"""The limits of a minute: those of a run, of its team, and of a model; together they say what may be sent."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GivenLimits:
+    """What a person gave, requests and tokens a minute. None: not given; 0: no limit.
+
+    `rpm`, `tpm`: those of a run, for itself. `team_rpm`, `team_tpm`: those of the team, in place of what the
+    model table says of a model.
+    """
+
+    rpm: int | None = None
+    tpm: int | None = None
+    team_rpm: int | None = None
+    team_tpm: int | None = None
+
+    def of_model(self, rpm: int, tpm: int) -> tuple[int, int]:
+        """Return what all runs together may send to a model with these limits by the table; 0 is no limit."""
+        return (
+            rpm if self.team_rpm is None else self.team_rpm,
+            tpm if self.team_tpm is None else self.team_tpm,
+        )
+
+    @property
+    def prompt_tpm(self) -> float | None:
+        """Return the tokens a minute that a prompt has to fit; None: those of its model."""
+        numbers = [one for one in (self.tpm, self.team_tpm) if one]
+        if numbers:
+            return min(numbers)
+        return math.inf if self.team_tpm == 0 else None
+
+
+def lower(one: int, other: int) -> int:
+    """Return the lower of two limits; 0 is no limit."""
+    return min(one, other) if one and other else one or other
