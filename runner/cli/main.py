@@ -46,6 +46,7 @@ ROWS: Final = (
     CommandRow("Control", "baseline", "Accept or pin nights that later ones are compared with."),
     CommandRow("Inspect", "status", "Show the numbers of a run."),
     CommandRow("Inspect", "list", "Show all runs."),
+    CommandRow("Inspect", "jobs", "List jobs of a run by state, code, model or flaw."),
     CommandRow("Inspect", "sample", "Show some rows of a labeled table beside their labels."),
     CommandRow("Inspect", "show", "Show the history of one job."),
     CommandRow("Inspect", "summary", "Show the results and the cost of a run."),

@@ -123,6 +123,8 @@ def test_a_run_from_its_file_to_its_removal(place: tuple[Simulator, LiveRunner])
         ("show", run, "cut"),
         ("show", run, "unsafe"),
         ("list",),
+        ("jobs", run),
+        ("jobs", run, "--content", "--limit", "2"),
         ("costs",),
         ("costs", run, "--by", "day"),
         ("write", run, "-o", "again.jsonl"),

@@ -20,6 +20,7 @@ from runner.cli.render.conversion_object import ConvertedFile
 from runner.cli.render.costs_table import CostReport
 from runner.cli.render.doctor_lines import SetUp
 from runner.cli.render.error_object import FailedCommand
+from runner.cli.render.job_list import JobList
 from runner.cli.render.job_object import JobStory
 from runner.cli.render.live_object import LiveRun
 from runner.cli.render.night_baseline import SuiteBaseline
@@ -46,6 +47,7 @@ TITLES: Final[dict[str, Shape]] = {
     "convert": ConvertedFile,
     "load": LoadedRun,
     "list": RunList,
+    "jobs": JobList,
     "sample": TableSample,
     "show": JobStory,
     "ids": JobIds,
@@ -85,6 +87,7 @@ OF_COMMANDS: Final[dict[str, tuple[str, ...]]] = {  # the titles of what a comma
     "prune": ("prune", "would_prune"),
     "status": ("live",),
     "list": ("list",),
+    "jobs": ("jobs",),
     "sample": ("sample",),
     "show": ("show",),
     "summary": ("summary", "ids"),
