@@ -47,6 +47,7 @@ ROWS: Final = (
     CommandRow("Inspect", "status", "Show the numbers of a run."),
     CommandRow("Inspect", "list", "Show all runs."),
     CommandRow("Inspect", "jobs", "List jobs of a run by state, code, model or flaw."),
+    CommandRow("Inspect", "events", "Show what happened to runs, who did it, and why."),
     CommandRow("Inspect", "sample", "Show some rows of a labeled table beside their labels."),
     CommandRow("Inspect", "show", "Show the history of one job."),
     CommandRow("Inspect", "summary", "Show the results and the cost of a run."),

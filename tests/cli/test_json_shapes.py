@@ -125,6 +125,8 @@ def test_a_run_from_its_file_to_its_removal(place: tuple[Simulator, LiveRunner])
         ("list",),
         ("jobs", run),
         ("jobs", run, "--content", "--limit", "2"),
+        ("events", run),
+        ("events",),
         ("costs",),
         ("costs", run, "--by", "day"),
         ("write", run, "-o", "again.jsonl"),

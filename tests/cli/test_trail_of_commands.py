@@ -25,7 +25,7 @@ CHANGING: Final = {
 }
 READING: Final = {
     *("convert", "check", "compile", "watch", "write", "status", "list", "sample", "show", "summary"),
-    *("costs", "compare", "history", "doctor", "simulate", "completion", "jobs"),
+    *("costs", "compare", "history", "doctor", "simulate", "completion", "jobs", "events"),
     "workers",  # `drain` is of shared servers: test_workers_command.py
     "worker",  # a process that works on runs; what it does to them has causes of its own
     "db",  # a new schema is no change of a run

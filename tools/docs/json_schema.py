@@ -20,6 +20,7 @@ from runner.cli.render.conversion_object import ConvertedFile
 from runner.cli.render.costs_table import CostReport
 from runner.cli.render.doctor_lines import SetUp
 from runner.cli.render.error_object import FailedCommand
+from runner.cli.render.event_lines import EventObject
 from runner.cli.render.job_list import JobList
 from runner.cli.render.job_object import JobStory
 from runner.cli.render.live_object import LiveRun
@@ -48,6 +49,7 @@ TITLES: Final[dict[str, Shape]] = {
     "load": LoadedRun,
     "list": RunList,
     "jobs": JobList,
+    "event": EventObject,
     "sample": TableSample,
     "show": JobStory,
     "ids": JobIds,
@@ -88,6 +90,7 @@ OF_COMMANDS: Final[dict[str, tuple[str, ...]]] = {  # the titles of what a comma
     "status": ("live",),
     "list": ("list",),
     "jobs": ("jobs",),
+    "events": ("event",),
     "sample": ("sample",),
     "show": ("show",),
     "summary": ("summary", "ids"),
