@@ -153,6 +153,10 @@ def test_a_run_that_is_paused_resumed_and_cancelled(place: tuple[Simulator, Live
     json_of(home, "start", run, "--detach")
     wait_until(lambda: json_of(home, "status", run)[-1]["out"]["answers"], "answers are outstanding")
     json_of(home, "pause", run)
+    json_of(home, "pause", "--all", "--yes")
+    json_of(home, "resume", "--all", "--dry-run")
+    json_of(home, "resume", "--all", "--yes")
+    json_of(home, "pause", run)
     json_of(home, "resume", run, "--detach", "--rpm", "600")
     lines = json_of(home, "watch", run, "--timeout", "1s", "--interval", "0.5s", "--exit-status", code=7)
     assert len(lines) > 1

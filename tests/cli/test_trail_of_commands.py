@@ -156,6 +156,14 @@ def _pause_and_cancel(story: Story) -> None:
     assert (paused["new"], paused["reason"]) == ({"state": "paused"}, REASON[1])
     story.none("pause", "c")
     story.one("started", "resume", "c", "--detach", *REASON)
+    paused = story.one("paused", "pause", "--all", "--yes", *REASON)
+    assert (paused["old"], paused["reason"]) == ({"state": "running"}, REASON[1])
+    story.none("pause", "--all")
+    for words in (("resume", "--all", "--dry-run"), ("jobs", "c"), ("events", "c")):
+        story.none(*words)
+    resumed = story.one("started", "resume", "--all", "--yes", *REASON)
+    assert (resumed["old"], resumed["reason"]) == ({"state": "paused"}, REASON[1])
+    story.none("resume", "--all")
     story.none("cancel", "c", "--dry-run")
     cancelled = story.one("cancelled", "cancel", "c", "--yes", *REASON)
     assert cancelled["new"]["jobs"] == story.home.count(

@@ -14,6 +14,7 @@ from runner.cli.commands.db import UpgradedDatabase
 from runner.cli.commands.load import LoadedRun
 from runner.cli.commands.summary import JobIds
 from runner.cli.commands.worker import StartedWorkers
+from runner.cli.render.all_runs_lines import AffectedRuns
 from runner.cli.render.check_object import CheckedFile
 from runner.cli.render.comparison_object import Comparison
 from runner.cli.render.conversion_object import ConvertedFile
@@ -50,6 +51,7 @@ TITLES: Final[dict[str, Shape]] = {
     "list": RunList,
     "jobs": JobList,
     "event": EventObject,
+    "all_runs": AffectedRuns,
     "sample": TableSample,
     "show": JobStory,
     "ids": JobIds,
@@ -80,8 +82,8 @@ OF_COMMANDS: Final[dict[str, tuple[str, ...]]] = {  # the titles of what a comma
     "start": ("live",),
     "watch": ("live",),
     "write": ("summary",),
-    "pause": ("live",),
-    "resume": ("live",),
+    "pause": ("live", "all_runs", "would"),
+    "resume": ("live", "all_runs", "would"),
     "set": ("set",),
     "cancel": ("live", "would"),
     "retry": ("live", "would"),
