@@ -159,7 +159,7 @@ def _pause_and_cancel(story: Story) -> None:
     paused = story.one("paused", "pause", "--all", "--yes", *REASON)
     assert (paused["old"], paused["reason"]) == ({"state": "running"}, REASON[1])
     story.none("pause", "--all")
-    for words in (("resume", "--all", "--dry-run"), ("jobs", "c"), ("events", "c")):
+    for words in (("resume", "--all", "--dry-run"), ("jobs", "c"), ("events", "c"), ("workers",)):
         story.none(*words)
     resumed = story.one("started", "resume", "--all", "--yes", *REASON)
     assert (resumed["old"], resumed["reason"]) == ({"state": "paused"}, REASON[1])

@@ -33,6 +33,7 @@ from runner.cli.render.option_changes import ChangedRun
 from runner.cli.render.removal_lines import PlannedPruning, Pruning, Removal
 from runner.cli.render.run_list import RunList
 from runner.cli.render.sample_object import TableSample
+from runner.cli.render.worker_list import DrainedWorkers, WorkerList
 from runner.cli.session.confirm import PlannedAction
 from runner.rules.evaluation.night_report import NightReport
 from runner.rules.summary_object import RunSummary
@@ -51,6 +52,8 @@ TITLES: Final[dict[str, Shape]] = {
     "list": RunList,
     "jobs": JobList,
     "event": EventObject,
+    "workers": WorkerList,
+    "drained": DrainedWorkers,
     "all_runs": AffectedRuns,
     "sample": TableSample,
     "show": JobStory,
@@ -93,6 +96,8 @@ OF_COMMANDS: Final[dict[str, tuple[str, ...]]] = {  # the titles of what a comma
     "list": ("list",),
     "jobs": ("jobs",),
     "events": ("event",),
+    "workers": ("workers",),
+    "workers drain": ("drained", "would"),
     "sample": ("sample",),
     "show": ("show",),
     "summary": ("summary", "ids"),
