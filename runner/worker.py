@@ -91,7 +91,7 @@ class WorkerProcess:
     def __init__(self, settings: Settings, node: str) -> None:
         self._settings, self.node = settings, node
         self._loop = LoopThread()
-        self.stages = self._loop.run(open_stages(settings, node))
+        self.stages = self._loop.run(open_stages(settings, node, drain=_end_in_order))
         self._turn = ReaperTurn(self.stages.runtime.redis, node)
         self._database = self.stages.runtime.database
         self._finished = (
@@ -185,6 +185,11 @@ class WorkerProcess:
             raise Unreachable("Redis does not answer", fix="") from error
 
 
+def _end_in_order(*_: object) -> None:
+    """End this worker as SIGTERM does: it begins nothing new, and finishes what is in flight."""
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 def _is_service_away(error: Exception) -> bool:
     """Return whether an error means that Redis or the database is away: they come back."""
     if isinstance(error, DBAPIError):
@@ -216,7 +221,7 @@ def _on_setup(sender: str, instance: Any, **_: Any) -> None:
 @worker_ready.connect
 def _on_ready(**_: Any) -> None:
     """Look for work at once, and run beat where asked to. SIGHUP ends a worker as SIGTERM does."""
-    signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    signal.signal(signal.SIGHUP, _end_in_order)
     return_large_blocks()
     try:
         queue = queue_of(worker_process().node)

@@ -57,6 +57,12 @@ def indexes(connection: Connection, statement: Statement) -> set[str]:
     return found
 
 
+def text_of(connection: Connection, statement: Statement) -> str:
+    """Return the plan of a statement, as the database writes it."""
+    how = "EXPLAIN" if connection.dialect.name != "sqlite" else "EXPLAIN QUERY PLAN"
+    return "\n".join(str(row[-1]) for row in _explained(connection, how, statement))
+
+
 def work(connection: Connection, statement: Statement) -> int:
     """Return what a statement costs, whatever else the machine does.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -26,9 +27,10 @@ class OpenedWorker:
 
     def __init__(self, settings: Settings) -> None:
         self._loop = LoopThread()
+        self.drained = threading.Event()  # set when the worker is told to drain
         self.run = self._loop.run
         self.loop = self._loop.loop
-        self.stages = self.run(open_stages(settings, "w1"))
+        self.stages = self.run(open_stages(settings, "w1", drain=self.drained.set))
         self.runtime, self.shared = self.stages.runtime, self.stages.shared
         self.runs = self.shared.runs
         self.now_ms = self.runtime.now_ms

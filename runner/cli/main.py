@@ -46,6 +46,9 @@ ROWS: Final = (
     CommandRow("Control", "baseline", "Accept or pin nights that later ones are compared with."),
     CommandRow("Inspect", "status", "Show the numbers of a run."),
     CommandRow("Inspect", "list", "Show all runs."),
+    CommandRow("Inspect", "jobs", "List jobs of a run by state, code, model or flaw."),
+    CommandRow("Inspect", "events", "Show what happened to runs, who did it, and why."),
+    CommandRow("Inspect", "workers", "List the workers, or let some drain."),
     CommandRow("Inspect", "sample", "Show some rows of a labeled table beside their labels."),
     CommandRow("Inspect", "show", "Show the history of one job."),
     CommandRow("Inspect", "summary", "Show the results and the cost of a run."),
@@ -172,7 +175,8 @@ def _only_prints(arguments: Sequence[str]) -> bool:
         return True
     name = next((word for word in arguments if not word.startswith("-")), "")
     stage = next((row.stage for row in ROWS if row.name == name), "Inspect")
-    return stage == "Inspect" or name in _ONLY_PRINT
+    is_drain = name == "workers" and "drain" in arguments
+    return (stage == "Inspect" or name in _ONLY_PRINT) and not is_drain
 
 
 def call(arguments: Sequence[str]) -> int:

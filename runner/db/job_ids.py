@@ -14,3 +14,8 @@ def job_id(run_id: int, ordinal: int) -> int:
 def run_of(job: int) -> int:
     """Return the run that a job id belongs to."""
     return job >> JOB_ID_SHIFT
+
+
+def ordinal_of(job: int) -> int:
+    """Return the place of a job in its run, from 0."""
+    return job & JOBS_MAX

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from runner.db.job_selection import JobSelection
 
 HELD_CODE: Final = "held code"
+_DUE: Final = "due_at_ms"
 _HELD_BY_A_PROCESS: Final = (JobState.SUBMITTING, JobState.COLLECTING, JobState.STORED)
 
 
@@ -71,14 +72,22 @@ def bounds(ranges: Sequence[JobRange], run_id: int, after: int | None = None) ->
 
 
 def next_ids(
-    connection: Connection, run_id: int, chosen: JobSelection, rows_max: int, after: int | None = None
+    connection: Connection,
+    run_id: int,
+    chosen: JobSelection,
+    rows_max: int,
+    after: int | None = None,
+    *,
+    in_order: bool = False,
 ) -> list[int]:
     """Return the ids of the next chosen jobs, sorted; nothing is locked. `after`: only larger ids.
 
     Waiting jobs come in the order in which they are due, so `after` skips some that come later: their caller
-    moves them to another state instead.
+    moves them to another state instead. `in_order`: they come by id too; each page reads all of them.
     """
     ranges = ranges_of(connection, run_id, chosen)
+    if in_order:
+        ranges = [each._replace(order="id + 0") if each.order == _DUE else each for each in ranges]
     if not ranges:
         return []
     pages = (
@@ -118,7 +127,7 @@ def _of_state(
         run = in_run(connection)
         yield JobRange(f"state = '{state}' AND {run.condition}", run.order, counter=("state", state))
     elif state is JobState.WAITING:  # ix_jobs_waiting; `+ 0` keeps the primary key out
-        yield JobRange(f"state = '{state}' AND run_id + 0 = :run AND id + 0 > :after", "due_at_ms")
+        yield JobRange(f"state = '{state}' AND run_id + 0 = :run AND id + 0 > :after", _DUE)
     elif state in _HELD_BY_A_PROCESS:  # ix_jobs_held_by_a_process: its own condition, and which of its states
         listed = ", ".join(f"'{each}'" for each in _HELD_BY_A_PROCESS)
         doubled = f"state IN ({listed}) AND state = '{state}'"

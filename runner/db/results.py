@@ -153,3 +153,10 @@ def of_job(connection: Connection, job_id: int) -> list[Row[Any]]:
             {"job": job_id},
         )
     )
+
+
+def answer_of(connection: Connection, job_id: int, answered_by: int | None) -> bytes | None:
+    """Return the result of the attempt that answered a job, else the newest one; None without any."""
+    kept = of_job(connection, job_id)
+    chosen = next((row for row in kept if row.attempt == answered_by), kept[-1] if kept else None)
+    return None if chosen is None else bytes(chosen.body)

@@ -319,7 +319,7 @@ CREATE TABLE workers (
 	pid INTEGER NOT NULL,
 	started_at_ms BIGINT NOT NULL,
 	seen_at_ms BIGINT NOT NULL,
-	ended_at_ms BIGINT,
+	ended_at_ms BIGINT, version VARCHAR(32), draining_at_ms BIGINT,
 	CONSTRAINT pk_workers PRIMARY KEY (id)
 )
 

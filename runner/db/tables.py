@@ -369,7 +369,8 @@ class RunCounter(Base):
 class Worker(Base):
     """One worker process, the owner of leases and of a spool.
 
-    `node` names its queue; `seen_at_ms` is its last heartbeat.
+    `node` names its queue; `seen_at_ms` is its last heartbeat; `version` is that of its package.
+    `draining_at_ms`: when a user told it to drain: it begins nothing new, and ends.
     """
 
     __tablename__ = "workers"
@@ -381,6 +382,8 @@ class Worker(Base):
     started_at_ms: Mapped[int] = mapped_column(BigInteger)
     seen_at_ms: Mapped[int] = mapped_column(BigInteger)
     ended_at_ms: Mapped[int | None] = mapped_column(BigInteger)
+    version: Mapped[str | None] = mapped_column(String(32))
+    draining_at_ms: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class EvalSuite(Base):

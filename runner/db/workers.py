@@ -6,6 +6,8 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Row, text
 
+from runner import __version__
+
 ALIVE_MS: Final = 30_000  # a worker counts as alive for this time after its last heartbeat
 
 
@@ -17,23 +19,23 @@ class Heartbeats(NamedTuple):
 
 
 def register(connection: Connection, *, host: str, node: str, pid: int, now_ms: int) -> int:
-    """Register a worker process; return its id. `node` names its queue."""
+    """Register a worker process of this version; return its id. `node` names its queue."""
     return int(
         connection.execute(
             text(
-                "INSERT INTO workers (host, node, pid, started_at_ms, seen_at_ms)"
-                " VALUES (:host, :node, :pid, :now, :now) RETURNING id"
+                "INSERT INTO workers (host, node, pid, started_at_ms, seen_at_ms, version)"
+                " VALUES (:host, :node, :pid, :now, :now, :version) RETURNING id"
             ),
-            {"host": host, "node": node, "pid": pid, "now": now_ms},
+            {"host": host, "node": node, "pid": pid, "now": now_ms, "version": __version__},
         ).scalar_one()
     )
 
 
-def record_heartbeat(connection: Connection, worker: int, now_ms: int) -> None:
-    """Record a heartbeat of a worker."""
-    connection.execute(
-        text("UPDATE workers SET seen_at_ms = :now WHERE id = :id"), {"id": worker, "now": now_ms}
-    )
+def record_heartbeat(connection: Connection, worker: int, now_ms: int) -> bool:
+    """Record a heartbeat of a worker; return whether it is to drain."""
+    query = text("UPDATE workers SET seen_at_ms = :now WHERE id = :id RETURNING draining_at_ms")
+    row = connection.execute(query, {"id": worker, "now": now_ms}).one_or_none()
+    return row is not None and row.draining_at_ms is not None
 
 
 def record_end(connection: Connection, worker: int, now_ms: int) -> None:

@@ -32,7 +32,7 @@ log = logging.getLogger("runner.heartbeat")
 
 class Heartbeat:
     """`worker` is the id of its row, `jobs_in_flight` returns the ids of the jobs that it is sending or
-    fetching."""
+    fetching. `drain` ends the worker in order; it is called once, when its row says that it is to drain."""
 
     def __init__(
         self,
@@ -42,9 +42,11 @@ class Heartbeat:
         worker: int,
         jobs_in_flight: Callable[[], set[int]],
         pricing: PriceBasis,
+        drain: Callable[[], None],
     ) -> None:
         self._group_commit, self._clock, self._worker = group_commit, clock, worker
-        self._jobs_in_flight, self._pricing = jobs_in_flight, pricing
+        self._jobs_in_flight, self._pricing, self._drain = jobs_in_flight, pricing, drain
+        self._is_draining = False
         self._was_set_back = False  # the clock, and due times were not mended yet
 
     async def run(self) -> None:
@@ -63,15 +65,19 @@ class Heartbeat:
                 log.warning("clock.jumped seconds=%.1f", jump_ms / 1000)
             self._was_set_back |= jump_ms < 0
             in_flight, was_set_back = self._jobs_in_flight(), self._was_set_back
-            await self._group_commit.execute(lambda c, _: self.renew(c))  # alone: a job must not prevent it
+            # alone: a job must not prevent it
+            if await self._group_commit.execute(lambda c, _: self.renew(c)) and not self._is_draining:
+                self._is_draining = True
+                log.warning("worker.draining worker=%d", self._worker)
+                self._drain()
             await self._group_commit.execute(
                 lambda c, d, h=in_flight, b=was_set_back: self.reclaim_expired(c, d, h, was_set_back=b)  # type: ignore[misc]
             )
             self._was_set_back = False
 
-    def renew(self, connection: Connection) -> None:
-        """Record in the worker's row that it is alive now."""
-        workers.record_heartbeat(connection, self._worker, self._clock.now_ms())
+    def renew(self, connection: Connection) -> bool:
+        """Record in the worker's row that it is alive now; return whether it is to drain."""
+        return workers.record_heartbeat(connection, self._worker, self._clock.now_ms())
 
     def reclaim_expired(
         self, connection: Connection, deltas: Deltas, in_flight: set[int], *, was_set_back: bool

@@ -31,6 +31,8 @@ from runner.engine.supervisor import Supervisor
 from runner.engine.turns import Turns
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from runner.engine.runtime import Runtime
     from runner.engine.shared import Shared
     from runner.settings import Settings
@@ -39,9 +41,12 @@ LOOP_ANSWERS_S: Final = 2.0
 
 
 class Stages:
-    """The submit loop, the collect loop, the reaper, and the tasks beside them."""
+    """The submit loop, the collect loop, the reaper, and the tasks beside them.
 
-    def __init__(self, runtime: Runtime, shared: Shared) -> None:
+    `drain` ends this worker in order: it is called when the worker is told to drain.
+    """
+
+    def __init__(self, runtime: Runtime, shared: Shared, drain: Callable[[], None]) -> None:
         self.runtime, self.shared = runtime, shared
         self.submitter = _submitter(runtime, shared)
         self.collector = _collector(runtime, shared)
@@ -58,6 +63,7 @@ class Stages:
             worker=runtime.worker,
             jobs_in_flight=shared.in_flight.job_ids,
             pricing=runtime.prices,
+            drain=drain,
         )
         self.commit_reports = CommitReports(
             redis=runtime.redis,
@@ -111,10 +117,10 @@ class Stages:
             asyncio.run_coroutine_threadsafe(ended, self.runtime.loop).result(grace_s)
 
 
-async def open_stages(settings: Settings, node: str) -> Stages:
+async def open_stages(settings: Settings, node: str, drain: Callable[[], None]) -> Stages:
     """Open the runtime of a worker on the running loop, build its stages, and start them."""
     runtime = await open_runtime(settings, node)
-    stages = Stages(runtime, build_shared(runtime))
+    stages = Stages(runtime, build_shared(runtime), drain)
     stages.start()
     return stages
 

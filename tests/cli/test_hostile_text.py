@@ -52,7 +52,7 @@ SCREENS: Final = (
     "list", "status", "status 1", "summary 1", "summary 1 --ids safety", "show 1",
     "costs", "costs --csv", "check jobs.jsonl", "watch 1 --timeout 0.1s", "watch 1 --timeout 0.1s -v",
     "retry 1 --failed --dry-run", "cancel 1 --dry-run", "rm 1 --dry-run", "write 1 -o out.jsonl", "doctor",
-    "doctor --config",
+    "doctor --config", "jobs 1", "jobs 1 --content", "jobs 1 --limit 3", "events", "events 1", "workers",
 )  # fmt: skip
 
 

@@ -85,7 +85,17 @@ def test_the_page_of_a_command_imports_little(home: LiveRunner, command: str) ->
 
 @pytest.mark.parametrize(
     "words",
-    [["status"], ["status", "--json"], ["list"], ["summary", "1"], ["show", "1", "j-0000"], ["costs"]],
+    [
+        ["status"],
+        ["status", "--json"],
+        ["list"],
+        ["jobs", "1"],
+        ["events", "1"],
+        ["workers"],
+        ["summary", "1"],
+        ["show", "1", "j-0000"],
+        ["costs"],
+    ],
     ids=" ".join,
 )
 def test_a_command_that_looks_imports_the_database_only(home: LiveRunner, words: Sequence[str]) -> None:

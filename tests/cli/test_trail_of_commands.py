@@ -25,7 +25,8 @@ CHANGING: Final = {
 }
 READING: Final = {
     *("convert", "check", "compile", "watch", "write", "status", "list", "sample", "show", "summary"),
-    *("costs", "compare", "history", "doctor", "simulate", "completion"),
+    *("costs", "compare", "history", "doctor", "simulate", "completion", "jobs", "events"),
+    "workers",  # `drain` is of shared servers: test_workers_command.py
     "worker",  # a process that works on runs; what it does to them has causes of its own
     "db",  # a new schema is no change of a run
 }
@@ -155,6 +156,14 @@ def _pause_and_cancel(story: Story) -> None:
     assert (paused["new"], paused["reason"]) == ({"state": "paused"}, REASON[1])
     story.none("pause", "c")
     story.one("started", "resume", "c", "--detach", *REASON)
+    paused = story.one("paused", "pause", "--all", "--yes", *REASON)
+    assert (paused["old"], paused["reason"]) == ({"state": "running"}, REASON[1])
+    story.none("pause", "--all")
+    for words in (("resume", "--all", "--dry-run"), ("jobs", "c"), ("events", "c"), ("workers",)):
+        story.none(*words)
+    resumed = story.one("started", "resume", "--all", "--yes", *REASON)
+    assert (resumed["old"], resumed["reason"]) == ({"state": "paused"}, REASON[1])
+    story.none("resume", "--all")
     story.none("cancel", "c", "--dry-run")
     cancelled = story.one("cancelled", "cancel", "c", "--yes", *REASON)
     assert cancelled["new"]["jobs"] == story.home.count(

@@ -235,13 +235,16 @@ def test_a_worker_that_lives_keeps_its_leases(database: Database) -> None:
     assert driver.state(sent.job_id) is S.PENDING
 
 
-def heartbeat_of(worker: OpenedWorker, clock: SharedClock) -> Heartbeat:
+def heartbeat_of(
+    worker: OpenedWorker, clock: SharedClock, drain: Callable[[], None] = lambda: None
+) -> Heartbeat:
     return Heartbeat(
         group_commit=worker.runtime.group_commit,
         clock=clock,
         worker=worker.runtime.worker,
         jobs_in_flight=set,
         pricing=worker.runtime.prices,
+        drain=drain,
     )
 
 

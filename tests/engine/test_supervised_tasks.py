@@ -9,6 +9,7 @@ import asyncio
 import threading
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +17,7 @@ from live_runner import wait_until
 from run_driver import FAR, new_run
 from runtimes import opened_worker, refused
 
+from runner.db import fleet
 from runner.db.runs import RunOptions
 from runner.engine import heartbeat, supervisor
 from runner.engine.group_commit import GroupCommit
@@ -69,6 +71,10 @@ def seen_at_ms(hand: RunDriver) -> int:
     return int(row.seen_at_ms)
 
 
+def is_seen_since(hand: RunDriver, at_ms: int) -> bool:
+    return seen_at_ms(hand) > at_ms
+
+
 def refresh(worker: OpenedWorker) -> None:
     """Let the worker read the runs at work, as its loops do."""
     worker.read_runs()
@@ -97,6 +103,7 @@ def test_a_clock_that_was_set_back_during_the_error(
         worker=worker.runtime.worker,
         jobs_in_flight=set,
         pricing=worker.runtime.prices,
+        drain=lambda: None,
     )
     with refused(database, "UPDATE ON jobs", "NEW.due_at_ms < OLD.due_at_ms"):
         worker.loop.call_soon_threadsafe(worker.stages.supervisor.start, "other heartbeat", other.run)
@@ -104,6 +111,28 @@ def test_a_clock_that_was_set_back_during_the_error(
         wait_for_failures(caplog, "other heartbeat")
         assert hand.row(waiting.job_id).due_at_ms == 2 * FAR
     wait_until(lambda: hand.row(waiting.job_id).due_at_ms < 2 * FAR, "the job is due again")
+
+
+def test_a_worker_that_is_to_drain_is_told_once(database: Database, worker: OpenedWorker) -> None:
+    """By its next heartbeat; the ones after that do nothing more."""
+    told: list[int] = []
+    other = Heartbeat(
+        group_commit=worker.runtime.group_commit,
+        clock=worker.runtime.clock,
+        worker=worker.runtime.worker,
+        jobs_in_flight=set,
+        pricing=worker.runtime.prices,
+        drain=lambda: told.append(1),
+    )
+    with database.write() as connection:
+        fleet.drain(connection, [worker.runtime.worker], 1)
+    worker.loop.call_soon_threadsafe(worker.stages.supervisor.start, "other heartbeat", other.run)
+    wait_until(lambda: told and worker.drained.is_set(), "both heartbeats say so")
+    hand = new_run(database, 1)
+    for before_ms in (seen_at_ms(hand), seen_at_ms(hand) + 1, seen_at_ms(hand) + 2):
+        wait_until(partial(is_seen_since, hand, before_ms), "another heartbeat is on record")
+
+    assert told == [1]
 
 
 def test_max_failures(database: Database, worker: OpenedWorker, caplog: pytest.LogCaptureFixture) -> None:

@@ -49,6 +49,16 @@ ROWS: Final = (
         },
     ),
     Row(
+        what="a worker is told to drain, while requests are in flight; it is killed meanwhile",
+        means="it ends when these have ended, and is not started again; a kill costs what a kill costs",
+        tests={
+            "fleet/test_drain.py": (
+                "test_a_drained_worker_ends_and_others_collect_its_answers",
+                "test_a_worker_that_is_killed_while_it_drains_costs_no_more_than_a_kill",
+            ),
+        },
+    ),
+    Row(
         what="SIGTERM once or five times, Ctrl-C twice, SIGHUP, requests in flight that take too long",
         means="the process ends within its time limit; no finished work is repeated",
         tests={

@@ -144,6 +144,7 @@ def whole_run(story: Story) -> None:
     story.run("write 1 -o whole/out.jsonl")
     story.keep(*(f"whole/{name}" for name in _OUT))
     story.look({"status": 0, "list": 0, "check jobs.jsonl": 0})
+    story.look({"jobs 1": 0, "jobs 1 --state failed --content": 0, "jobs 1 --flaw length": 0})
     story.look({f"show 1 {name}": 0 for name in ("good-2", "latest", "cut-2")})
     story.look({f"show 1 {name}": 0 for name in ("declined", "unsafe", "tool")})
     story.look({"summary 1 --ids length": 0, "summary 1 --ids nothing": 0})

@@ -106,9 +106,8 @@ def work(settings: Settings, folder: Path, recipe: str | None = None) -> None:
         )
         runs.start(connection, loaded.run_id, database.now_ms())
         run_completion.complete_if_done(connection, loaded.run_id, database.now_ms(), Deltas(0))
-    loop = LoopThread()
-    stages = loop.run(open_stages(settings, "w1"))
-    over = threading.Event()
+    loop, over = LoopThread(), threading.Event()
+    stages = loop.run(open_stages(settings, "w1", drain=over.set))
     for stage in (stages.submitter, stages.collector):
         threading.Thread(target=_drive, args=(loop, stage.run_slice, over), daemon=True).start()
     while not over.is_set():

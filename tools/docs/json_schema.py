@@ -14,12 +14,15 @@ from runner.cli.commands.db import UpgradedDatabase
 from runner.cli.commands.load import LoadedRun
 from runner.cli.commands.summary import JobIds
 from runner.cli.commands.worker import StartedWorkers
+from runner.cli.render.all_runs_lines import AffectedRuns
 from runner.cli.render.check_object import CheckedFile
 from runner.cli.render.comparison_object import Comparison
 from runner.cli.render.conversion_object import ConvertedFile
 from runner.cli.render.costs_table import CostReport
 from runner.cli.render.doctor_lines import SetUp
 from runner.cli.render.error_object import FailedCommand
+from runner.cli.render.event_lines import EventObject
+from runner.cli.render.job_list import JobList
 from runner.cli.render.job_object import JobStory
 from runner.cli.render.live_object import LiveRun
 from runner.cli.render.night_baseline import SuiteBaseline
@@ -30,6 +33,7 @@ from runner.cli.render.option_changes import ChangedRun
 from runner.cli.render.removal_lines import PlannedPruning, Pruning, Removal
 from runner.cli.render.run_list import RunList
 from runner.cli.render.sample_object import TableSample
+from runner.cli.render.worker_list import DrainedWorkers, WorkerList
 from runner.cli.session.confirm import PlannedAction
 from runner.rules.evaluation.night_report import NightReport
 from runner.rules.summary_object import RunSummary
@@ -46,6 +50,11 @@ TITLES: Final[dict[str, Shape]] = {
     "convert": ConvertedFile,
     "load": LoadedRun,
     "list": RunList,
+    "jobs": JobList,
+    "event": EventObject,
+    "workers": WorkerList,
+    "drained": DrainedWorkers,
+    "all_runs": AffectedRuns,
     "sample": TableSample,
     "show": JobStory,
     "ids": JobIds,
@@ -76,8 +85,8 @@ OF_COMMANDS: Final[dict[str, tuple[str, ...]]] = {  # the titles of what a comma
     "start": ("live",),
     "watch": ("live",),
     "write": ("summary",),
-    "pause": ("live",),
-    "resume": ("live",),
+    "pause": ("live", "all_runs", "would"),
+    "resume": ("live", "all_runs", "would"),
     "set": ("set",),
     "cancel": ("live", "would"),
     "retry": ("live", "would"),
@@ -85,6 +94,10 @@ OF_COMMANDS: Final[dict[str, tuple[str, ...]]] = {  # the titles of what a comma
     "prune": ("prune", "would_prune"),
     "status": ("live",),
     "list": ("list",),
+    "jobs": ("jobs",),
+    "events": ("event",),
+    "workers": ("workers",),
+    "workers drain": ("drained", "would"),
     "sample": ("sample",),
     "show": ("show",),
     "summary": ("summary", "ids"),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from runner.cli import flags
+from runner.cli.all_runs_flags import AllRunsFlags, all_runs_flags, is_for_all
 from runner.cli.printing import print_json, print_note
 from runner.cli.render import text
 from runner.cli.render.ending_text import outstanding_lines
@@ -20,8 +21,12 @@ from runner.db.trail import recorded_by
 from runner.rules.errors import UsageError
 from runner.rules.states import PauseReason, RunState
 
+if TYPE_CHECKING:
+    from runner.db.trail import Actor
+    from runner.settings import Settings
+
 _HELP: Final = """\
-Stop sending jobs of RUN (an id or a name).
+Stop sending jobs of RUN (an id or a name), or with --all of every run that is at work.
 
 Accepted requests are still collected, because they are paid.
 
@@ -29,20 +34,40 @@ Accepted requests are still collected, because they are paid.
 Example, let an urgent run go first:
   runner pause reviews
   runner resume reviews --detach
+  runner pause --all --reason 'the API misbehaves' --yes
 """
 
 
 @click.command(
     "pause", short_help="Stop sending jobs of a run; accepted requests are still collected.", help=_HELP
 )
-@flags.run_argument
+@all_runs_flags("Pause all runs that are at work.")
 @flags.reason_flag
 @flags.json_flag
 @flags.quiet_flag
-def command(run: str, *, reason: str | None, as_json: bool, quiet: bool) -> None:
-    """Stop sending jobs of RUN (an id or a name)."""
+def command(
+    run: str | None,
+    *,
+    is_all: bool,
+    dry_run: bool,
+    yes: bool,
+    reason: str | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Stop sending jobs of RUN (an id or a name), or of all runs."""
+    is_every = is_for_all(run, is_all=is_all, only_all=dry_run or yes)
     settings = read_settings()
     actor = read_actor(settings, reason)
+    if is_every:
+        from runner.cli.session.all_runs import pause_all
+
+        pause_all(settings, actor, AllRunsFlags(yes=yes, dry_run=dry_run, as_json=as_json, quiet=quiet))
+    elif run is not None:
+        _pause(settings, actor, run, as_json=as_json, quiet=quiet)
+
+
+def _pause(settings: Settings, actor: Actor, run: str, *, as_json: bool, quiet: bool) -> None:
     with existing_database(settings) as database:
         now_ms = database.now_ms()
         with database.write() as connection:

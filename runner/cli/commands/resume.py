@@ -7,7 +7,9 @@ from typing import Any, Final
 import click
 
 from runner.cli import flags
+from runner.cli.all_runs_flags import AllRunsFlags, all_runs_flags, is_for_all
 from runner.cli.commands.start import start
+from runner.cli.session.context import read_settings
 
 _HELP: Final = """\
 Continue RUN (an id or a name), as `runner start` does. Options that are named here replace those of the
@@ -16,14 +18,18 @@ run and stay with it; `none` takes one away. `runner set` changes them without a
 Files that `runner run` or `runner label` wrote are written again when the run stops; a run that was only
 loaded has none until `runner write`. With --detach this command writes none either.
 
+With --all every run that a user paused goes on in the background, with the options that it has. Runs that are
+paused for another reason stay so, and are listed with what continues them.
+
 \b
 Example, with a larger budget:
   runner resume reviews --budget 20
+  runner resume --all --yes
 """
 
 
 @click.command("resume", short_help="Continue a paused run, with other limits if you want.", help=_HELP)
-@flags.run_argument
+@all_runs_flags("Continue, in the background, all runs that a user paused.")
 @click.option("--limit", type=flags.Rate(), help="Send at most N jobs of the file.")
 @click.option("--rpm", type=flags.Rate(), help="Requests per minute of the run.")
 @click.option("--tpm", type=flags.Rate(), help="Tokens per minute of the run.")
@@ -36,7 +42,25 @@ Example, with a larger budget:
 @flags.quiet_flag
 @flags.verbose_flag
 @flags.reason_flag
-def command(run: str, *, reason: str | None, **given: Any) -> int:
-    """Continue RUN (an id or a name), as `runner start` does."""
+def command(
+    run: str | None, *, is_all: bool, dry_run: bool, yes: bool, reason: str | None, **given: Any
+) -> int:
+    """Continue RUN (an id or a name) as `runner start` does, or all runs that a user paused."""
     options = flags.take_options(given)
-    return start(run, options, flags.StartFlags(**given), reason)
+    typed = flags.StartFlags(**given)
+    others = bool(options) or typed.timeout is not None
+    if is_for_all(run, is_all=is_all, only_all=dry_run or yes, others=others):
+        return _resume_all(
+            AllRunsFlags(yes=yes, dry_run=dry_run, as_json=typed.as_json, quiet=typed.quiet), reason
+        )
+    return start(run or "", options, typed, reason)
+
+
+def _resume_all(given: AllRunsFlags, reason: str | None) -> int:
+    """Continue all runs that a user paused; return exit code 0."""
+    from runner.cli.session.actor import read_actor
+    from runner.cli.session.all_runs import resume_all
+
+    settings = read_settings()
+    resume_all(settings, read_actor(settings, reason), given)
+    return 0

@@ -54,7 +54,7 @@ def command(run: str, job_id: str, *, full: bool, raw: bool, as_json: bool) -> N
         job = job_history.find_job(connection, found.id, job_id) or _job_of_row(connection, found, job_id)
         if job is None:
             raise _unknown(connection, found, job_id)
-        answer = _answer(connection, job)
+        answer = results.answer_of(connection, job.id, job.answered_by)
         if raw:
             if answer is None:
                 shown = short_id(job.custom_id, _ID_LENGTH)
@@ -113,9 +113,3 @@ def _skipped(connection: Connection, run: RunRow) -> tuple[str, ...]:
         return ()
     rows = count(skipped, "row was", "rows were")
     return (f"{rows} skipped at loading and kept by number alone: runner sample {run.id} --status skipped",)
-
-
-def _answer(connection: Connection, job: Row[Any]) -> bytes | None:
-    kept = results.of_job(connection, job.id)
-    chosen = next((row for row in kept if row.attempt == job.answered_by), kept[-1] if kept else None)
-    return None if chosen is None else bytes(chosen.body)

@@ -7,6 +7,7 @@ import signal
 from typing import TYPE_CHECKING, Annotated, Final
 
 import click
+from sqlalchemy.exc import DBAPIError
 
 from runner import celery_variables
 from runner.cli import flags
@@ -14,16 +15,17 @@ from runner.cli.printing import print_json, print_note
 from runner.cli.render import text
 from runner.cli.session.context import any_database, read_settings, require_api
 from runner.cli.session.stop_signal import StopSignal
-from runner.db import database_checks
+from runner.db import database_checks, fleet
 from runner.embedded import processes
+from runner.engine.host_id import host_id
 from runner.limiter import server_check
 from runner.rules.errors import UsageError, UserError
+from runner.rules.exit_codes import ExitCode
 from runner.rules.json_object import SCHEMA, JsonObject, Schema, about
 
 if TYPE_CHECKING:
     import subprocess
 
-    from runner.rules.exit_codes import ExitCode
     from runner.settings import Settings
 
 _CHECK_S: Final = 1.0  # also the shortest time between two starts of a worker that dies immediately
@@ -41,7 +43,8 @@ class StartedWorkers(JsonObject, frozen=True, kw_only=True):
 _HELP: Final = """\
 Work for the runs of the shared database until Ctrl-C or SIGTERM.
 
-Requests in flight are finished first. Needs RUNNER_DATABASE_URL and RUNNER_REDIS_URL; without them a run
+Requests in flight are finished first. It also ends, with code 0, when all of its processes were drained
+(`runner workers drain NODE`). Needs RUNNER_DATABASE_URL and RUNNER_REDIS_URL; without them a run
 starts its own workers. --json prints one object when the workers have started.
 
 \b
@@ -82,25 +85,54 @@ def _check_servers(settings: Settings) -> None:
 
 
 def _keep(settings: Settings, *, beat: bool, as_json: bool) -> ExitCode:
-    """Keep the workers alive until a signal, then let them finish."""
+    """Keep the workers alive until a signal, or until all were drained; then let them finish."""
     count, problem = settings.worker_processes or 1, ""
     with StopSignal() as stop:
-        workers = [_spawn(place, beat=beat) for place in range(count)]
+        workers = {place: _spawn(place, beat=beat) for place in range(count)}
         print_note(f"{text.count(count, 'worker')} at work; press Ctrl-C to stop")
         if as_json:
-            print_json(StartedWorkers(schema=SCHEMA, workers=[child.pid for child in workers], beat=beat))
+            pids = [child.pid for child in workers.values()]
+            print_json(StartedWorkers(schema=SCHEMA, workers=pids, beat=beat))
         while (requested := stop.wait(_CHECK_S)) is None:
-            for place, child in enumerate(workers):
-                if child.poll() is not None:
-                    print_note(f"worker {place + 1} ended with {child.returncode}; starting it again")
-                    problem = print_problem(settings, problem)
-                    workers[place] = _spawn(place, beat=beat)
+            problem = _replace_ended(settings, workers, problem, beat=beat)
+            if not workers:
+                print_note("all workers were drained")
+                return ExitCode.OK
         print_note("stopping; requests in flight are finished first; press again to stop now")
-        for child in workers:
+        for child in workers.values():
             child.send_signal(signal.SIGTERM)
-        for child in workers:
+        for child in workers.values():
             child.wait()
         return requested
+
+
+def _replace_ended(
+    settings: Settings, workers: dict[int, subprocess.Popen[bytes]], problem: str, *, beat: bool
+) -> str:
+    """Start workers in place of those that have ended, by their place; remove those that were drained.
+
+    `problem` is what was last printed of what keeps them from their work; return what is now.
+    """
+    for place, child in [*workers.items()]:
+        if child.poll() is None:
+            continue
+        if _is_drained(settings, child.pid):
+            print_note(f"worker {place + 1} was drained; it is not started again")
+            del workers[place]
+            continue
+        print_note(f"worker {place + 1} ended with {child.returncode}; starting it again")
+        problem = print_problem(settings, problem)
+        workers[place] = _spawn(place, beat=beat)
+    return problem
+
+
+def _is_drained(settings: Settings, pid: int) -> bool:
+    """Return whether a worker that has ended was to drain, by whatever it ended; False if unknown."""
+    try:
+        with any_database(settings) as database, database.read() as connection:
+            return fleet.is_drained(connection, host_id(settings), pid)
+    except (UserError, DBAPIError):
+        return False
 
 
 def print_problem(settings: Settings, before: str) -> str:

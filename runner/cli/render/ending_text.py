@@ -40,7 +40,7 @@ def paused_lines(snapshot: Snapshot, command: str) -> list[str]:
         return []
     why = one_line(run.pause_text or "", _CAUSE_LENGTH).rstrip(".") or str(run.pause_reason)
     remedy = _remedy(run)
-    command = _resume_command(run) if run.pause_reason in _RAISE_BOUND else command
+    command = resume_command(run) if run.pause_reason in _RAISE_BOUND else command
     return [f"paused: {why}", f"fix: {remedy}, then: {command}" if remedy else f"to continue: {command}"]
 
 
@@ -55,7 +55,7 @@ def idle_reason(snapshot: Snapshot) -> str | None:
         remedy = _remedy(run)
         collecting = f"{_collecting(snapshot)}; " if snapshot.unsettled else ""
         then = f"{remedy}, then " if remedy else ""
-        return f"paused ({run.pause_reason}): {why}; {collecting}{then}{_resume_command(run)}"
+        return f"paused ({run.pause_reason}): {why}; {collecting}{then}{resume_command(run)}"
     if run.state is RunState.CANCELLED and not run.is_over:
         return f"cancelled; {_collecting(snapshot)}"
     return None
@@ -104,7 +104,7 @@ def worker_command(snapshot: Snapshot) -> str:
     run = snapshot.run
     if snapshot.is_engine_alive is None:
         return "runner worker"
-    return _resume_command(run) if run.state is RunState.PAUSED else f"runner start {run.id}"
+    return resume_command(run) if run.state is RunState.PAUSED else f"runner start {run.id}"
 
 
 def availability_line(snapshot: Snapshot) -> str:
@@ -147,5 +147,6 @@ def _remedy(run: RunRow) -> str:
     return _REMEDY.get(run.pause_reason or "", "").format(run=run.id, unit=run.unit, file=file)
 
 
-def _resume_command(run: RunRow) -> str:
+def resume_command(run: RunRow) -> str:
+    """Return the command that continues a paused run."""
     return f"runner resume {run.id}{_RAISE_BOUND.get(run.pause_reason or '', '')}"

@@ -137,6 +137,16 @@ def find_working_run(connection: Connection, word: str) -> RunRow:
     return find_run(connection, word)
 
 
+def find_events_of(connection: Connection, word: str) -> int:
+    """Return the id of the run whose events are meant; a run that was removed is found by its id."""
+    from runner.db import event_log, runs
+
+    is_gone = _is_run_id(word) and runs.find(connection, int(word)) is None
+    if is_gone and event_log.is_known(connection, int(word)):
+        return int(word)
+    return find_working_run(connection, word).id
+
+
 def _is_run_id(word: str) -> bool:
     return word.isascii() and word.isdigit() and len(word) < 10
 

@@ -10,10 +10,9 @@ from sqlalchemy.exc import DBAPIError
 
 from runner.cli.render import text
 from runner.cli.render.ending_text import availability_line
+from runner.cli.session.database_wait import wait_for_database
 from runner.db import events
-from runner.db.driver_errors import is_file_gone, is_unavailable, state_of
 from runner.db.run_snapshot import Part
-from runner.rules.errors import Unreachable
 from runner.rules.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -29,7 +28,6 @@ _EAGER_S: Final = 2.0  # short runs end within it: read often
 _READ_EAGER_S: Final = 0.05
 _READ_S: Final = 0.25
 _SLOW_EACH_S: Final = 5.0
-_DATABASE_AWAY_MAX_S: Final = 600.0
 
 
 class RestartableEngine(Protocol):
@@ -89,9 +87,7 @@ class Follower:
                 snapshot = self._read(now_s)
                 answered_s = now_s
             except DBAPIError as error:
-                if is_file_gone(error) or not is_unavailable(error):
-                    raise
-                self._wait_for_database(error, now_s - answered_s)
+                wait_for_database(error, now_s - answered_s, self.stop, self.display.print_line)
             if snapshot is not None:
                 self.display.update(snapshot)
                 if end := self._end_by(snapshot, now_s - began_s):
@@ -163,11 +159,3 @@ class Follower:
         if has_changed and not snapshot.has_stopped:
             self.display.print_line(availability_line(snapshot))
         self.lacks_worker, self.is_refused = lacks_worker, is_refused
-
-    def _wait_for_database(self, error: DBAPIError, away_s: float) -> None:
-        """Wait a second for the database. Raises Unreachable after ten minutes or a signal."""
-        if away_s > _DATABASE_AWAY_MAX_S or self.stop.requested is not None:
-            why = str(error.orig).strip().splitlines()[:1]
-            raise Unreachable(f"the database {state_of(error)}", where=tuple(why), fix="runner doctor")
-        self.display.print_line(f"the database {state_of(error)}; trying again")
-        self.stop.wait(1.0)

@@ -1,0 +1,117 @@
+"""Pause all runs that are at work, or continue all that the user paused: what `pause --all` and so on do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from runner.cli.printing import print_json, print_note
+from runner.cli.render import all_runs_lines, text
+from runner.cli.render.ending_text import availability_line
+from runner.cli.session import work
+from runner.cli.session.confirm import confirm
+from runner.cli.session.context import existing_database, require_api
+from runner.cli.session.engine_lease import engine_lease
+from runner.cli.session.run_start import RunStart
+from runner.cli.session.run_state import read_snapshot
+from runner.db import runs
+from runner.db.trail import CommandEvent, recorded_by
+from runner.rules.states import PauseReason, RunState
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from runner.cli.all_runs_flags import AllRunsFlags
+    from runner.cli.session.engine_lease import EngineLease
+    from runner.db.runs import RunRow
+    from runner.db.session import Database
+    from runner.db.trail import Actor
+    from runner.settings import Settings
+
+_AT_WORK: Final = (RunState.RUNNING, RunState.WAITING)
+
+
+def pause_all(settings: Settings, actor: Actor, flags: AllRunsFlags) -> None:
+    """Pause the runs that are at work, in one transaction, with an event for each."""
+    with existing_database(settings) as database:
+        chosen = _in_states(database, _AT_WORK)
+        if not chosen:
+            _print(flags, [], [], ["no run is at work: there is nothing to pause"])
+        elif _is_sure("pause", chosen, flags):
+            paused = _pause(database, chosen, actor)
+            lines = [f"run {run.id} is paused" for run in paused]
+            _print(flags, paused, [], [*lines, "to continue them: runner resume --all"])
+
+
+def resume_all(settings: Settings, actor: Actor, flags: AllRunsFlags) -> None:
+    """Continue the runs that the user paused, in the background; print why the others stay paused."""
+    with engine_lease(settings) as lease, existing_database(settings) as database:
+        paused = _in_states(database, (RunState.PAUSED,))
+        chosen, left = _by_user(paused)
+        left_lines = all_runs_lines.left_lines(left)
+        if not chosen:
+            _print(flags, [], left, [*left_lines, "no run is paused by a user: there is nothing to resume"])
+            return
+        if flags.dry_run and not flags.as_json:
+            _print(flags, [], left, left_lines)
+        if _is_sure("resume", chosen, flags):
+            require_api(settings)
+            lines = [_resume(database, run, lease, actor) for run in chosen]
+            _print(flags, chosen, left, [*lines, *left_lines, *_availability(settings, database, chosen[0])])
+
+
+def _by_user(paused: Sequence[RunRow]) -> tuple[list[RunRow], list[RunRow]]:
+    """Return the runs that a user paused, and those that something else did."""
+    chosen = [run for run in paused if run.pause_reason == PauseReason.USER]
+    return chosen, [run for run in paused if run not in chosen]
+
+
+def _is_sure(what: str, chosen: Sequence[RunRow], flags: AllRunsFlags) -> bool:
+    """Return whether to go on; asks where there are several runs."""
+    is_sure = flags.yes or len(chosen) == 1
+    question = f"{what} {all_runs_lines.named_runs(chosen)}"
+    return confirm(question, yes=is_sure, dry_run=flags.dry_run, as_json=flags.as_json)
+
+
+def _in_states(database: Database, states: Sequence[RunState]) -> list[RunRow]:
+    with database.read() as connection:
+        return runs.in_states(connection, states)
+
+
+def _pause(database: Database, chosen: Sequence[RunRow], actor: Actor) -> list[RunRow]:
+    """Pause runs; return those that were still at work."""
+    now_ms = database.now_ms()
+    why = f"paused by the user at {text.moment(now_ms)}"
+    paused = []
+    with database.write() as connection:
+        for run in chosen:
+            record = recorded_by(actor, old={"state": run.state}, new={"state": RunState.PAUSED})
+            if runs.pause(connection, run.id, PauseReason.USER, why, now_ms, record=record):
+                paused.append(run)
+    return paused
+
+
+def _resume(database: Database, run: RunRow, lease: EngineLease, actor: Actor) -> str:
+    """Continue a run in the background, as `resume --detach` does; return what became of it."""
+    if lease.engine is not None:
+        lease.engine.detach()
+    start = RunStart(event=CommandEvent(actor=actor, run_id=run.id), options={"is_detached": True})
+    has_work = work.activate_run(database, run.id, lease, start)
+    if has_work:
+        return f"run {run.id} is at work; to watch it: runner watch {run.id}"
+    return f"run {run.id} has nothing left to do; runner status {run.id} shows it"
+
+
+def _availability(settings: Settings, database: Database, run: RunRow) -> list[str]:
+    """Return that no worker is there, which is the same for all runs; [] where one is."""
+    snapshot = read_snapshot(settings, database, run.id)
+    return [] if snapshot.without_worker_since_ms is None else [availability_line(snapshot)]
+
+
+def _print(
+    flags: AllRunsFlags, changed: Sequence[RunRow], left: Sequence[RunRow], lines: Sequence[str]
+) -> None:
+    if flags.as_json:
+        print_json(all_runs_lines.affected_runs_object(changed, left))
+    elif not flags.quiet:
+        for line in lines:
+            print_note(line)

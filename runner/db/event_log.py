@@ -1,0 +1,142 @@
+"""The events of all runs and of no run for a reader: the newest ones, and those that come while it waits.
+
+`run_events` has those of runs; `operator_events` those of commands that outlive their run or belong to none.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import Connection, text
+
+from runner.db.trail import Actor
+from runner.rules.event_tail import NO_TRANSACTIONS, OpenTransactions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sqlalchemy import Row
+
+RUNS, OPERATORS = "run_events", "operator_events"
+TABLES: Final = (RUNS, OPERATORS)
+_NAMES: Final = {
+    RUNS: "(SELECT name FROM runs WHERE runs.id = e.run_id)",
+    OPERATORS: "e.run_name",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoggedEvent:
+    """One event. `run_id`: None where it belongs to no run. `actor`: None where no command made it.
+
+    `old` and `new`: what a command changed, by name.
+    """
+
+    table: str
+    id: int
+    at_ms: int
+    kind: str
+    run_id: int | None
+    run_name: str | None
+    cause: str
+    actor: Actor | None
+    old: Mapping[str, Any]
+    new: Mapping[str, Any]
+    reason: str | None
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """Return what distinguishes it from a later event with the same number."""
+        return (self.id, self.run_id, self.at_ms)
+
+    @property
+    def content(self) -> tuple[object, ...]:
+        """Return what its command may add to, while it goes on."""
+        return (self.kind, self.cause, repr(self.old), repr(self.new))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventFilter:
+    """Which events are read: of one run, of some kinds, since a time; None and () are all."""
+
+    run_id: int | None = None
+    kinds: tuple[str, ...] = ()
+    since_ms: int | None = None
+
+
+def newest(connection: Connection, table: str, wanted: EventFilter, rows_max: int) -> list[LoggedEvent]:
+    """Return the newest events of a table, oldest first."""
+    return _read(connection, table, wanted, "ORDER BY {key} DESC LIMIT :rows", {"rows": rows_max})[::-1]
+
+
+def above(connection: Connection, table: str, wanted: EventFilter, floor: int) -> list[LoggedEvent]:
+    """Return the events of a table with larger ids than `floor`, in their order."""
+    return _read(connection, table, wanted, "AND e.id > :floor ORDER BY {key}", {"floor": floor})
+
+
+def newest_id(connection: Connection, table: str) -> int:
+    """Return the largest id of a table; 0 where it is empty."""
+    return int(connection.execute(text(f"SELECT COALESCE(MAX(id), 0) FROM {table}")).scalar_one())
+
+
+def open_transactions(connection: Connection) -> OpenTransactions:
+    """Return which transactions were writing at the moment that this connection's transaction sees."""
+    if connection.dialect.name == "sqlite":
+        return NO_TRANSACTIONS
+    row = connection.execute(
+        text(
+            "SELECT CAST(CAST(pg_snapshot_xmin(seen) AS TEXT) AS BIGINT),"
+            " CAST(CAST(pg_snapshot_xmax(seen) AS TEXT) AS BIGINT) FROM pg_current_snapshot() AS seen"
+        )
+    ).one()
+    return OpenTransactions(row[0], row[1])
+
+
+def is_known(connection: Connection, run_id: int) -> bool:
+    """Return whether a run that is gone has left an event."""
+    query = text("SELECT 1 FROM operator_events WHERE run_id = :run LIMIT 1")
+    return connection.execute(query, {"run": run_id}).first() is not None
+
+
+def _read(
+    connection: Connection, table: str, wanted: EventFilter, end: str, values: Mapping[str, Any]
+) -> list[LoggedEvent]:
+    conditions, bound = ["1 = 1"], dict(values)
+    if wanted.run_id is not None:
+        conditions.append("e.run_id = :run")
+        bound["run"] = wanted.run_id
+    if wanted.kinds:
+        names = {f"kind_{number}": kind for number, kind in enumerate(wanted.kinds)}
+        conditions.append(f"e.kind IN ({', '.join(f':{name}' for name in names)})")
+        bound |= names
+    if wanted.since_ms is not None:
+        conditions.append("e.at_ms >= :since")
+        bound["since"] = wanted.since_ms
+    # Of one run in ix_run_events_run_id_id, sorted afterwards: `+ 0` keeps the primary key out.
+    order = end.format(key="e.id" if wanted.run_id is None else "e.id + 0")
+    query = text(
+        f"SELECT e.id, e.at_ms, e.kind, e.run_id, {_NAMES[table]} AS run_name, e.cause, e.actor, e.old,"
+        f" e.new, e.reason FROM {table} e WHERE {' AND '.join(conditions)} {order}"
+    )
+    return [_event(table, row) for row in connection.execute(query, bound)]
+
+
+def _event(table: str, row: Row[Any]) -> LoggedEvent:
+    actor = None if row.actor is None else json.loads(row.actor)
+    return LoggedEvent(
+        table=table,
+        id=row.id,
+        at_ms=row.at_ms,
+        kind=row.kind,
+        run_id=row.run_id,
+        run_name=row.run_name,
+        cause=row.cause,
+        actor=None
+        if actor is None
+        else Actor(user=actor["user"], host=actor["host"], command=actor["command"]),
+        old=json.loads(row.old or "{}"),
+        new=json.loads(row.new or "{}"),
+        reason=row.reason,
+    )
