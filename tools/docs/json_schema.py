@@ -26,7 +26,7 @@ from runner.cli.render.night_baseline import SuiteBaseline
 from runner.cli.render.night_history import NightHistory
 from runner.cli.render.night_items_object import NightItems
 from runner.cli.render.night_regraded import RegradedNights
-from runner.cli.render.option_changes import ChangedRun
+from runner.cli.render.option_changes import ChangedRun, ChangedTeam
 from runner.cli.render.removal_lines import PlannedPruning, Pruning, Removal
 from runner.cli.render.run_list import RunList
 from runner.cli.render.sample_object import TableSample
@@ -57,6 +57,7 @@ TITLES: Final[dict[str, Shape]] = {
     "history": NightHistory,
     "baseline": SuiteBaseline,
     "set": ChangedRun,
+    "set_team": ChangedTeam,
     "rm": Removal,
     "prune": Pruning,
     "would": PlannedAction,
@@ -78,7 +79,7 @@ OF_COMMANDS: Final[dict[str, tuple[str, ...]]] = {  # the titles of what a comma
     "write": ("summary",),
     "pause": ("live",),
     "resume": ("live",),
-    "set": ("set",),
+    "set": ("set", "set_team"),
     "cancel": ("live", "would"),
     "retry": ("live", "would"),
     "rm": ("rm", "would"),
