@@ -32,6 +32,7 @@ REMOVED: Final = "removed"
 NIGHT_BEGUN: Final = "night_begun"
 NIGHT_SET: Final = "night_set"  # a later command named other options of the night
 GRADED_AGAIN: Final = "graded_again"
+TEAM_LIMITS: Final = "team_limits"
 BASELINE: Final = "baseline"  # a night was accepted, pinned or unpinned
 
 

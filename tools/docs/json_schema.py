@@ -29,7 +29,7 @@ from runner.cli.render.night_baseline import SuiteBaseline
 from runner.cli.render.night_history import NightHistory
 from runner.cli.render.night_items_object import NightItems
 from runner.cli.render.night_regraded import RegradedNights
-from runner.cli.render.option_changes import ChangedRun
+from runner.cli.render.option_changes import ChangedRun, ChangedTeam
 from runner.cli.render.removal_lines import PlannedPruning, Pruning, Removal
 from runner.cli.render.run_list import RunList
 from runner.cli.render.sample_object import TableSample
@@ -66,6 +66,7 @@ TITLES: Final[dict[str, Shape]] = {
     "history": NightHistory,
     "baseline": SuiteBaseline,
     "set": ChangedRun,
+    "set_team": ChangedTeam,
     "rm": Removal,
     "prune": Pruning,
     "would": PlannedAction,
@@ -87,7 +88,7 @@ OF_COMMANDS: Final[dict[str, tuple[str, ...]]] = {  # the titles of what a comma
     "write": ("summary",),
     "pause": ("live", "all_runs", "would"),
     "resume": ("live", "all_runs", "would"),
-    "set": ("set",),
+    "set": ("set", "set_team"),
     "cancel": ("live", "would"),
     "retry": ("live", "would"),
     "rm": ("rm", "would"),

@@ -8,7 +8,7 @@ import click
 
 from runner.cli import flags
 from runner.cli.printing import print_escaped, print_json, print_note
-from runner.cli.render.option_changes import change_lines, changed_run
+from runner.cli.render.option_changes import change_lines, changed_run, changed_team
 from runner.cli.session import budget_prices
 from runner.cli.session.actor import read_actor
 from runner.cli.session.change_options import ChangedRunRow, change_options, plan_options
@@ -20,34 +20,55 @@ from runner.rules.states import RunState
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from runner.settings import Settings
+
+_OF_TEAM: Final = frozenset({"rpm", "tpm"})
+
 _HELP: Final = """\
 Change options of RUN (an id or a name), in any state and at once. It stays as it is otherwise.
 
 Workers follow within two seconds. What is set here or by a flag of `run`, `start` or `resume` stays with
 the run until a command names it again; `none` takes a bound away. A paused run stays paused. A budget
-below what is spent pauses the run.
+below what is spent pauses the run. With --team the limits are those of all runs of the team together;
+the newest word holds, `none` lifts those of the model.
 
 \b
 Example, let a neighbour go first, then see what changed; then look only:
   runner set reviews --rpm 60 --reason "the demo runs until noon"
   runner status reviews --json | jq .options
   runner set reviews --rpm none --budget 20 --dry-run
+  runner set --team --rpm 480
 """
 
 
 @click.command("set", short_help="Change limits, budget and other options of a run, at once.", help=_HELP)
-@flags.run_argument
+@flags.maybe_run_argument
+@click.option("--team", is_flag=True, help="What all runs of the team may send together: --rpm and --tpm.")
 @set_options
 @flags.reason_flag
 @flags.dry_run_flag
 @flags.json_flag
 @flags.quiet_flag
-def command(run: str, *, reason: str | None, dry_run: bool, as_json: bool, quiet: bool, **given: Any) -> None:
+def command(
+    run: str | None,
+    *,
+    team: bool,
+    reason: str | None,
+    dry_run: bool,
+    as_json: bool,
+    quiet: bool,
+    **given: Any,
+) -> None:
     """Change options of RUN (an id or a name), in any state and at once."""
     options = flags.take_options(given)
     if not options:
         raise UsageError("nothing to set", fix="name an option, such as --rpm 60 or --budget none")
     settings = read_settings()
+    if team:
+        _set_team(settings, run, options, reason, dry_run=dry_run, as_json=as_json, quiet=quiet)
+        return
+    if run is None:
+        raise UsageError("which run?", fix="name a run, or give --team for all runs of the team")
     with existing_database(settings) as database:
         with database.read() as connection:
             found = find_working_run(connection, run)
@@ -61,6 +82,34 @@ def command(run: str, *, reason: str | None, dry_run: bool, as_json: bool, quiet
         print_json(changed_run(changed.run, changed.change, list(options), done=not dry_run))
     elif not quiet:
         _print(changed, options, dry_run=dry_run)
+
+
+def _set_team(
+    settings: Settings,
+    run: str | None,
+    limits: Mapping[str, Any],
+    reason: str | None,
+    *,
+    dry_run: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Change what all runs of the team may send together. Raises UsageError for a run or another option."""
+    from runner.cli.session.change_team_limits import change_team_limits  # with redis-py
+
+    if run is not None or not limits.keys() <= _OF_TEAM:
+        raise UsageError(
+            "--team is about all runs of the team",
+            fix="give it --rpm or --tpm, without a run or other options",
+        )
+    with existing_database(settings) as database:
+        actor = read_actor(settings, reason)
+        change = change_team_limits(settings, database, actor, limits, dry_run=dry_run)
+    if as_json:
+        print_json(changed_team(change, list(limits), done=not dry_run))
+    elif not quiet:
+        for line in change_lines(change, limits):
+            print_escaped(f"{'would set ' if dry_run else ''}team {line}")
 
 
 def _print(changed: ChangedRunRow, options: Mapping[str, Any], *, dry_run: bool) -> None:

@@ -60,6 +60,25 @@ class ChangedRun(JsonObject, frozen=True, kw_only=True):
     options: Annotated[OptionsInForce, about("all options in force; with --dry-run those from before")]
 
 
+class ChangedTeam(JsonObject, frozen=True, kw_only=True):
+    """What `set --team` changed of the limits of a team."""
+
+    schema: Schema
+    done: Annotated[bool, about("false with --dry-run: nothing was changed")]
+    changed: Annotated[list[ChangedOption], about("limits with another value; null is not set, 0 is none")]
+    unchanged: Annotated[list[str], about("named limits that had the value already")]
+
+
+def changed_team(change: OptionsChange, named: Sequence[str], *, done: bool) -> ChangedTeam:
+    """Return what was changed of a team's limits, or with `done` False would be."""
+    return ChangedTeam(
+        schema=SCHEMA,
+        done=done,
+        changed=_changed(change),
+        unchanged=[name for name in named if name not in change.new],
+    )
+
+
 def options_object(options: RunOptions) -> OptionsInForce:
     """Return the options of a run; secrets in its command are hidden."""
     return OptionsInForce(
@@ -85,10 +104,7 @@ def changed_run(run: RunRow, change: OptionsChange, named: Sequence[str], *, don
         state=run.state,
         paused_by=None if run.pause_reason is None else PauseReason(run.pause_reason),
         done=done,
-        changed=[
-            ChangedOption(name=name, old=_plain(change.old[name]), new=_plain(value))
-            for name, value in change.new.items()
-        ],
+        changed=_changed(change),
         unchanged=[name for name in named if name not in change.new],
         options=options_object(run.options),
     )
@@ -121,6 +137,13 @@ def option_text(name: str, value: Any) -> str:
     if name in _RATES and not value:
         return "none"
     return text.dollars(value) if name == "budget_ticks" else f"{value:,}"
+
+
+def _changed(change: OptionsChange) -> list[ChangedOption]:
+    return [
+        ChangedOption(name=name, old=_plain(change.old[name]), new=_plain(value))
+        for name, value in change.new.items()
+    ]
 
 
 def _plain(value: Any) -> Value:

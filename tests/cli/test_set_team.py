@@ -1,0 +1,93 @@
+"""`runner set --team`: what all runs of a team may send together, with its event."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import TYPE_CHECKING
+
+import pytest
+from actors import trail_of
+from cli_calls import run_command
+from live_runner import KEY
+from servers import RedisServer
+
+from runner.db.session import Database
+from runner.limiter.team_limits import TeamLimits, read
+from runner.rules.secret import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+class Team:
+    """Shared servers on which commands are given."""
+
+    def __init__(self, folder: Path, database_url: str, redis_url: str) -> None:
+        self.folder, self.database_url, self.redis_url = folder, database_url, redis_url
+        self.env = {
+            "RUNNER_HOME": str(folder / "home"), "XAI_API_KEY": KEY, "PATH": "/usr/bin:/bin",
+            "RUNNER_DATABASE_URL": database_url, "RUNNER_REDIS_URL": redis_url,
+        }  # fmt: skip
+
+    def call(self, words: str, *codes: int) -> tuple[str, str]:
+        """Give a command; return its stdout and its stderr."""
+        done = run_command(shlex.split(words), self.folder, self.env, *codes)
+        return done.stdout, done.stderr
+
+    def limits(self) -> TeamLimits:
+        """Return the limits in Redis."""
+        return read(self.redis_url, Secret(KEY).fingerprint)
+
+    def trail(self) -> list[tuple[str, object, object, str | None]]:
+        """Return the events of commands that belong to no run."""
+        database = Database(self.database_url)
+        found = trail_of(database, "operator_events")
+        database.close()
+        return [(event.kind, event.old, event.new, event.reason) for event in found]
+
+
+@pytest.fixture
+def team(database_url: str, tmp_path: Path) -> Iterator[Team]:
+    """Yield shared servers without a worker."""
+    with RedisServer() as redis:
+        yield Team(tmp_path, database_url, redis.url)
+
+
+def test_the_limits_of_a_team_are_set_and_recorded(team: Team) -> None:
+    """Only what is named changes; the same again leaves no event."""
+    assert team.call("set --team --rpm 480 --reason 'the demo'")[0] == "team rpm not set -> 480\n"
+    assert team.call("set --team --rpm 480 --tpm none")[0].splitlines() == [
+        "team rpm 480 (unchanged)",
+        "team tpm not set -> none",
+    ]
+    found = json.loads(team.call("set --team --rpm 480 --json")[0])
+    assert (found["changed"], found["unchanged"]) == ([], ["rpm"])
+
+    assert team.limits() == TeamLimits(rpm=480, tpm=0)
+    assert team.trail() == [
+        ("team_limits", {"rpm": None}, {"rpm": 480}, "the demo"),
+        ("team_limits", {"tpm": None}, {"tpm": 0}, None),
+    ]
+
+
+def test_a_dry_run_of_a_team_changes_nothing(team: Team) -> None:
+    """It prints what it would do."""
+    assert team.call("set --team --tpm 5 --dry-run")[0] == "would set team tpm not set -> 5\n"
+    assert (team.limits(), team.trail()) == (TeamLimits(), [])
+
+
+@pytest.mark.parametrize(
+    "words", ["set 1 --team --rpm 5", "set --team --budget 5", "set --rpm 5", "set --team"]
+)
+def test_what_is_no_limit_of_a_team_is_refused(team: Team, words: str) -> None:
+    """In a sentence."""
+    assert "error: " in team.call(words, 2)[1]
+
+
+def test_nothing_is_on_record_where_redis_does_not_answer(team: Team) -> None:
+    """The change and its event go together."""
+    team.env["RUNNER_REDIS_URL"] = "redis://127.0.0.1:1/0"
+    assert "Redis does not answer; nothing was changed" in team.call("set --team --rpm 5", 5)[1]
+    assert team.trail() == []
