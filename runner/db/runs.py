@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Row, text
 
-from runner.db import counters, events
+from runner.db import counters, events, run_series
 from runner.db.job_ids import job_id
 from runner.db.stored_text import path_of, stored_path, stored_text
 from runner.rules.counted import count
@@ -271,7 +271,10 @@ def update_options(connection: Connection, run_id: int, **options: Any) -> None:
 def start(connection: Connection, run_id: int, now_ms: int) -> bool:
     """Move a ready, waiting or paused run to running; return whether it moved."""
     change = f"state = 'running', {_NO_PAUSE}, started_at_ms = COALESCE(started_at_ms, :now)"
-    return _move(connection, run_id, ("ready", "waiting", "paused"), change, now_ms, events.STARTED)
+    is_moved = _move(connection, run_id, ("ready", "waiting", "paused"), change, now_ms, events.STARTED)
+    if is_moved:
+        run_series.begin_bucket(connection, run_id, now_ms)
+    return is_moved
 
 
 def reopen(connection: Connection, run_id: int, now_ms: int) -> bool:

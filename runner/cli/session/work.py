@@ -18,7 +18,7 @@ from runner.cli.session.follow import Follower
 from runner.cli.session.limit_usage import LimitUsageReader
 from runner.cli.session.run_state import read_present, read_snapshot
 from runner.cli.session.stop_signal import StopSignal
-from runner.db import events, run_snapshot, runs
+from runner.db import events, run_series, run_snapshot, runs
 from runner.db.counters import Deltas
 from runner.db.run_snapshot import Part
 from runner.embedded import on_end
@@ -61,6 +61,7 @@ def activate_run(database: Database, run_id: int, lease: EngineLease) -> bool:
         is_moved = runs.start(connection, run_id, now_ms)
         if not is_moved and not is_at_work:  # for those who look before the new engine is there
             events.note(connection, run_id, now_ms, events.STARTED, "again")
+            run_series.begin_bucket(connection, run_id, now_ms)
         # its limit may be reached, or all its jobs done
         run_completion.complete_if_done(connection, run_id, now_ms, Deltas(0))
         stored = run_snapshot.read(connection, run_id, Part.NUMBERS)
