@@ -23,6 +23,7 @@ the run's counters, B for the books, and "unknown" for attempts with an unknown 
     money:         ticks in the stored bytes = of the attempts = C = summary = B's of exactly those ids;
                    possible extra = of the attempts >= B's of all that was accepted and never read;
                    probable extra = of the attempts, each <= its possible one but for a refusal (503)
+    over time:     the sums over the buckets = C, to the tick; what the attempts say of it is the same
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ledger_facts import Facts, Row, read
+from ledger_series import series
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -433,7 +435,7 @@ def budget(facts: Facts) -> Iterator[str]:
 
 LAWS = (
     *(loaded, output_files, bytes_kept, submissions, reasons, asks),
-    *(answers, paths, bounds, drained, money, budget),
+    *(answers, paths, bounds, drained, money, budget, series),
 )
 
 

@@ -29,6 +29,7 @@ class Facts:
     attempts: list[Row]
     results: list[Row]
     counters: Mapping[tuple[str, str], int]
+    series: list[Row]
     events: list[Row]
     output: list[bytes]
     errors: list[bytes]
@@ -156,6 +157,7 @@ def read(
             connection,
             f"SELECT kind, key, SUM(n) AS n FROM run_counters WHERE run_id = {run['id']} GROUP BY kind, key",
         )
+        series = rows(connection, f"SELECT * FROM run_series WHERE run_id = {run['id']} ORDER BY at_ms")
         events = rows(connection, f"SELECT * FROM run_events WHERE run_id = {run['id']} ORDER BY id")
     for job in jobs:
         body = bodies.get(job["id"], b"{}")
@@ -170,6 +172,7 @@ def read(
         attempts=attempts,
         results=results,
         counters={(row["kind"], row["key"]): int(row["n"]) for row in counters},
+        series=series,
         events=events,
         output=output.read_bytes().splitlines(),
         errors=errors.read_bytes().splitlines(),

@@ -304,6 +304,7 @@ class RunDriver:
             if job.state == "failed":
                 found["code", job.error_code] += 1
         for attempt in self.rows("SELECT * FROM attempts WHERE job_id >> 32 = :run", run=self.run_id):
+            found["attempts", "sent"] += attempt.outcome not in (Event.NOT_SENT, Event.WITHHELD)
             found["attempts", "accepted"] += attempt.request_id is not None
             if attempt.possible_ticks is not None:
                 found["ticks", "possible_extra"] += attempt.possible_ticks
@@ -324,6 +325,7 @@ def _recount_collected(found: Counter[tuple[str, str]], attempt: Row[Any]) -> No
     if attempt.ticks is None:
         found["unknown", "jobs"] += attempt.ticks_source == "unknown"
     else:
+        found["attempts", "priced"] += 1
         found["ticks", attempt.ticks_source] += attempt.ticks
         found["model_ticks", attempt.model] += attempt.ticks
         found["dearest", attempt.model] = max(found["dearest", attempt.model], attempt.ticks)

@@ -218,6 +218,17 @@ BY_SQL = {
         "L12 billed",
         """UPDATE runs SET options = '{"budget_ticks": 1}'""",
     ),
+    "a bucket lost a tick": ("L13", "UPDATE run_series SET reported_ticks = reported_ticks - 1"),
+    "a bucket and its counter forgot a request": (
+        "L13 sent:",
+        "DELETE FROM run_counters WHERE kind = 'attempts' AND key = 'sent'",
+    ),
+    "costs are those of another model": ("L13 ticks by model", "UPDATE run_series SET model = 'x' || model"),
+    "costs are those of another day": (
+        "L13 ticks by model",
+        "UPDATE run_series SET at_ms = at_ms - 86400000",
+    ),
+    "a bucket is too wide": ("L13 a bucket", "UPDATE run_series SET width_s = 60"),
     "ticks are counted twice": (
         "L11",
         "UPDATE run_counters SET n = 2 * n WHERE kind = 'ticks' AND key = 'reported'",

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from runner.rules.budget import used_ticks
-from runner.rules.states import JobState
+from runner.rules.states import JobState, RunState
+from runner.rules.throughput import Throughput
 from runner.rules.worker_presence import WorkerPresence
 
 if TYPE_CHECKING:
@@ -109,6 +110,14 @@ class Snapshot:
     def done(self) -> int:
         """Jobs that have ended or are held."""
         return self.jobs(*_DONE)
+
+    @property
+    def throughput(self) -> Throughput:
+        """The rate lately and the time to go; unknown where it was not read, or the run is not at work."""
+        lately = self.stored.ended_lately
+        if lately is None or self.run.state not in (RunState.RUNNING, RunState.WAITING):
+            return Throughput()
+        return lately.throughput(self.as_of_ms, self.run.total - self.done)
 
     @property
     def elapsed_s(self) -> float:

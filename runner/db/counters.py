@@ -1,12 +1,17 @@
 """The counters of a run: changed by delta in the transaction of what they count, summed over 8 shards.
 
+Those in `run_series.COLUMNS` are kept over time as well, written in the same step.
+
 | kind | key | counts |
 |---|---|---|
 | state | a job state | jobs in it |
 | code | an error code | failed jobs with it |
 | finish | a finish_reason | succeeded jobs with it |
 | flaw | length, refusal, empty | succeeded jobs whose result has it |
+| attempts | sent | attempts on record, without those that certainly never left |
 | attempts | accepted, refused_for_now, polls, collected | submissions and fetches |
+| attempts | priced | collected results with a known cost |
+| attempts | latency_ms | the time from acceptance to receipt, summed over collected results |
 | attempts | answered_at_once | submissions that were answered instead of deferred |
 | attempts | fetch_refused | 1 while what the run has out cannot be fetched either, else 0 |
 | extra | ambiguous, lost, unusable, generation_failed, user_retry | attempts that did not end their job |
@@ -37,7 +42,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import Connection, text
 
-from runner.db import bulk
+from runner.db import bulk, run_series
 from runner.db.job_ids import job_id
 from runner.db.uncertain_costs import UNCERTAIN
 from runner.rules.states import JobState
@@ -45,6 +50,8 @@ from runner.rules.uncertain_cost import DEAREST
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from runner.db.run_series import CountKey
 
 SHARDS = 8
 MAXIMA = (DEAREST,)  # kinds of counters that are raised, not added to
@@ -59,12 +66,17 @@ class Deltas:
     def __init__(self, shard: int) -> None:
         """Use the shard of `shard` modulo SHARDS: workers that write at the same time have different ones."""
         self._shard = shard % SHARDS
-        self._counts: Counter[Key] = Counter()
+        self._counts: Counter[CountKey] = Counter()
         self._maxima: dict[Key, int] = {}
 
-    def add(self, run_id: int, kind: str, key: str, n: int = 1) -> None:
-        """Add `n` to one count."""
-        self._counts[(run_id, kind, key)] += n
+    def add(
+        self, run_id: int, kind: str, key: str, n: int = 1, *, model: str = "", at_ms: int | None = None
+    ) -> None:
+        """Add `n` to one count.
+
+        `model` and `at_ms` (None: now) say where it is booked in the series, if it is kept over time.
+        """
+        self._counts[(run_id, kind, key, model, at_ms and at_ms // 1_000)] += n
 
     def raise_to(self, run_id: int, kind: str, key: str, n: int) -> None:
         """Raise a maximum to `n`; `kind` is one of MAXIMA."""
@@ -72,17 +84,17 @@ class Deltas:
         if n > self._maxima.get(place, 0):
             self._maxima[place] = n
 
-    def move_jobs(self, run_id: int, source: str, target: str, n: int = 1) -> None:
-        """Move `n` jobs from the count of one state to that of another."""
-        self._counts[(run_id, "state", source)] -= n
-        self._counts[(run_id, "state", target)] += n
+    def move_jobs(self, run_id: int, source: str, target: str, n: int = 1, *, model: str = "") -> None:
+        """Move `n` jobs of a model from the count of one state to that of another."""
+        self._counts[(run_id, "state", source, model, None)] -= n
+        self._counts[(run_id, "state", target, model, None)] += n
 
     def write(self, connection: Connection) -> None:
-        """Write the collected changes and clear them."""
-        changes = {**self._counts, **self._maxima}
-        rows = [(*key, self._shard, n) for key, n in sorted(changes.items()) if n]
-        self._counts.clear()
-        self._maxima.clear()
+        """Write the collected changes, to the counters and to the series, and clear them."""
+        changes: Counter[Key] = Counter(self._maxima)  # no kind of counter is both added to and raised
+        for (run_id, kind, key, _, _), n in self._counts.items():
+            changes[run_id, kind, key] += n
+        rows = [(*place, self._shard, n) for place, n in sorted(changes.items()) if n]
         bulk.execute(
             connection,
             [("run_id", "INT"), ("kind", "TEXT"), ("key", "TEXT"), ("shard", "INT"), ("n", "BIGINT")],
@@ -93,6 +105,9 @@ class Deltas:
             f" WHEN excluded.kind NOT IN ({_LISTED_MAXIMA}) THEN run_counters.n + excluded.n"
             " WHEN excluded.n > run_counters.n THEN excluded.n ELSE run_counters.n END",
         )
+        run_series.add(connection, self._shard, self._counts)
+        self._counts.clear()
+        self._maxima.clear()
 
 
 def read(connection: Connection, run_id: int, *kinds: str) -> dict[tuple[str, str], int]:
@@ -150,17 +165,15 @@ def count_in_flight(connection: Connection, run_id: int) -> int:
 def recount(connection: Connection, run_id: int) -> bool:
     """Count the jobs' states and sum the uncertain costs in the tables; return whether a counter differed.
 
-    Counters that differ are corrected.
+    Counters that differ are corrected; so is the series, whose sums are the counters.
     """
     differences = {("state", state): n for state, n in _states_missing(connection, run_id).items()}
     differences |= {("ticks", key): n for key, n in _uncertain_ticks_missing(connection, run_id).items()}
-    if not any(differences.values()):
-        return False
     deltas = Deltas(0)
     for (kind, key), n in differences.items():
         deltas.add(run_id, kind, key, n)
     deltas.write(connection)
-    return True
+    return run_series.mend(connection, run_id) or any(differences.values())
 
 
 def _states_missing(connection: Connection, run_id: int) -> dict[str, int]:

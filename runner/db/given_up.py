@@ -47,7 +47,8 @@ def uncount(connection: Connection, rows: Sequence[tuple[int, int, int]], deltas
         connection,
         [*_KEY, ("spent", "INT")],
         sorted(rows),
-        "SELECT a.job_id, a.attempt, a.outcome, a.probable_ticks, a.possible_ticks FROM v JOIN attempts a"
+        "SELECT a.job_id, a.attempt, a.outcome, COALESCE(a.model, jobs.model) AS model,"
+        " a.probable_ticks, a.possible_ticks FROM v JOIN attempts a"
         " ON a.job_id = v.job_id AND a.attempt = v.attempt JOIN jobs ON jobs.id = a.job_id"
         f" WHERE a.outcome IN ({_OUTCOMES}) AND {_COUNTED_BY_OUTCOME} AND NOT EXISTS ({_SENT_SINCE}){lock}",
     )
@@ -69,5 +70,5 @@ def uncount(connection: Connection, rows: Sequence[tuple[int, int, int]], deltas
     for row in found:
         is_unknown = row.possible_ticks is None
         cost = None if is_unknown else UncertainCost(row.probable_ticks or 0, row.possible_ticks)
-        count_uncertain_cost(run_of(row.job_id), cost, deltas, sign=-1)
+        count_uncertain_cost(run_of(row.job_id), cost, deltas, model=row.model, sign=-1)
         deltas.add(run_of(row.job_id), "attempts" if row.outcome == ABANDONED else "extra", row.outcome, -1)

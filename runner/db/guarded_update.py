@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from runner.db.statements import Statement
 
 _S: Final = JobState
+_SENT: Final = {  # what a move of one job adds to the number of requests that were sent
+    (Event.SEND, _S.PENDING): 1,
+    (Event.NOT_SENT, _S.SUBMITTING): -1,
+    (Event.WITHHELD, _S.SUBMITTING): -1,
+}
 
 
 @dataclass(slots=True)
@@ -83,15 +88,15 @@ class GuardedUpdate:
         rows: Sequence[MoveRow],
         deltas: Deltas,
         sources: Sequence[JobState] = (),
-    ) -> set[int]:
-        """Move the jobs of `rows` by `event`, count them, and return those that moved.
+    ) -> dict[int, str]:
+        """Move the jobs of `rows` by `event` and count them; return those that moved, with their models.
 
         `sources`: only from these states. Raises Bug where the transition table has no such move.
         """
         if not rows:  # two of the three events of most settled batches: a statement takes longer to make
-            return set()
+            return {}
         self._check(event, {row.target for row in rows})
-        moved: set[int] = set()
+        moved: dict[int, str] = {}
         for source in sources or self.sources:
             left = [row for row in rows if row.id not in moved]
             moved |= self._move_from(connection, event, source, left, deltas)
@@ -110,15 +115,18 @@ class GuardedUpdate:
         source: JobState,
         rows: Sequence[MoveRow],
         deltas: Deltas,
-    ) -> set[int]:
-        """Move jobs from one state; count and return them."""
+    ) -> dict[int, str]:
+        """Move jobs from one state; count and return them with their models."""
         for row in rows:
             row.source = source
-        moved: set[int] = set()
+        moved: dict[int, str] = {}
+        sent = _SENT.get((event, source), 0)
         found = self.statement.with_rows(connection, [self.values(row) for row in rows])
-        for job_id, target, reserved in map(tuple, found):
-            moved.add(job_id)
-            _count_move(job_id, source, target, reserved, deltas)
+        for job_id, target, reserved, model in map(tuple, found):
+            moved[job_id] = model
+            _count_move(job_id, source, target, reserved, model, deltas)
+            if sent:
+                deltas.add(run_of(job_id), "attempts", "sent", sent, model=model)
         if Event.STORED in (event, self.via):
             _uncount(connection, source, [row for row in rows if row.id in moved], deltas)
         return moved
@@ -133,11 +141,11 @@ def _uncount(connection: Connection, source: JobState, answered: Sequence[MoveRo
 
 
 def _count_move(
-    job_id: int, source: JobState, target: JobState, reserved: int | None, deltas: Deltas
+    job_id: int, source: JobState, target: JobState, reserved: int | None, model: str, deltas: Deltas
 ) -> None:
     """Count a moved job by its states, and what it reserves by whether its state still does."""
     run_id = run_of(job_id)
-    deltas.move_jobs(run_id, source, target)
+    deltas.move_jobs(run_id, source, target, model=model)
     is_reserving = target in RESERVING_STATES
     if reserved and is_reserving != (source in RESERVING_STATES):
         deltas.add(run_id, "ticks", "reserved", reserved if is_reserving else -reserved)

@@ -65,7 +65,7 @@ def send(
         slots=slots,
         reserves=reserves,
     )
-    return moved
+    return set(moved)
 
 
 def accepted(connection: Connection, rows: Sequence[Accepted], deltas: Deltas) -> set[int]:
@@ -91,20 +91,20 @@ def accepted(connection: Connection, rows: Sequence[Accepted], deltas: Deltas) -
     )
     for job_id in first:
         deltas.add(run_of(job_id), "attempts", "accepted")
-    return moved
+    return set(moved)
 
 
 def not_sent(connection: Connection, rows: Sequence[Requeue], deltas: Deltas) -> set[int]:
     """Requeue jobs whose requests certainly never left: nothing was spent."""
-    return _requeue(connection, guarded_update.NOT_SENT, Event.NOT_SENT, rows, deltas)
+    return set(_requeue(connection, guarded_update.NOT_SENT, Event.NOT_SENT, rows, deltas))
 
 
 def refused_for_now(connection: Connection, rows: Sequence[Requeue], deltas: Deltas) -> set[int]:
     """Requeue jobs that the API refused for now: no attempt is spent (429, 503), or one (409, 425, 499)."""
     moved = _requeue(connection, guarded_update.REFUSED_FOR_NOW, Event.REFUSED_FOR_NOW, rows, deltas)
-    for job_id in moved:
-        deltas.add(run_of(job_id), "attempts", "refused_for_now")
-    return moved
+    for job_id, model in moved.items():
+        deltas.add(run_of(job_id), "attempts", "refused_for_now", model=model)
+    return set(moved)
 
 
 def refused(connection: Connection, rows: Sequence[Requeue], deltas: Deltas) -> set[int]:
@@ -112,18 +112,18 @@ def refused(connection: Connection, rows: Sequence[Requeue], deltas: Deltas) -> 
 
     A job whose model is refused is held instead, and no attempt is spent.
     """
-    return _requeue(connection, guarded_update.REFUSED, Event.REFUSED, rows, deltas, spent=1)
+    return set(_requeue(connection, guarded_update.REFUSED, Event.REFUSED, rows, deltas, spent=1))
 
 
 def withheld(connection: Connection, rows: Sequence[Requeue], deltas: Deltas) -> set[int]:
     """Hold leased jobs that are not sent, since their model was refused before in this run."""
-    return _requeue(connection, guarded_update.WITHHELD, Event.WITHHELD, rows, deltas)
+    return set(_requeue(connection, guarded_update.WITHHELD, Event.WITHHELD, rows, deltas))
 
 
 def withheld_recorded(connection: Connection, rows: Sequence[Requeue], deltas: Deltas) -> set[int]:
     """Hold jobs, as `withheld`, whose attempts are on record; not those that were reclaimed since."""
     sources = (JobState.SUBMITTING,)
-    return _requeue(connection, guarded_update.WITHHELD, Event.WITHHELD, rows, deltas, sources=sources)
+    return set(_requeue(connection, guarded_update.WITHHELD, Event.WITHHELD, rows, deltas, sources=sources))
 
 
 def ambiguous(connection: Connection, rows: Sequence[Requeue], deltas: Deltas) -> set[int]:
@@ -142,7 +142,7 @@ def generation_failed(connection: Connection, rows: Sequence[Requeue], deltas: D
     for row in rows:
         if row.lease.job_id in moved and row.target is JobState.PENDING:
             deltas.add(row.lease.run_id, "extra", Event.GENERATION_FAILED)
-    return moved
+    return set(moved)
 
 
 def not_ready(connection: Connection, rows: Sequence[PollAgain], deltas: Deltas) -> set[int]:
@@ -166,7 +166,7 @@ def unusable(connection: Connection, rows: Sequence[Requeue], deltas: Deltas) ->
     for row in rows:
         if row.lease.job_id in moved and row.target is not JobState.FAILED:
             deltas.add(row.lease.run_id, "extra", Event.UNUSABLE)
-    return moved
+    return set(moved)
 
 
 def _poll_again(
@@ -187,8 +187,8 @@ def _poll_again(
     moved = update.run(connection, event, moves, deltas)
     for row in rows:
         if row.lease.job_id in moved and not row.was_asked:  # the claim has counted a poll
-            deltas.add(row.lease.run_id, "attempts", "polls", -1)
-    return moved
+            deltas.add(row.lease.run_id, "attempts", "polls", -1, model=moved[row.lease.job_id])
+    return set(moved)
 
 
 def _requeue(
@@ -200,7 +200,8 @@ def _requeue(
     *,
     spent: int = 0,
     sources: Sequence[JobState] = (),
-) -> set[int]:
+) -> dict[int, str]:
+    """Move jobs whose attempts ended without a result; return those that moved, with their models."""
     moves = [
         MoveRow(
             row.lease.job_id,
@@ -219,16 +220,16 @@ def _requeue(
     if event in _EXTRA_EVENTS:
         ended = _with_reserved_floor(connection, ended)
     attempts.record_ended(connection, event, ended)
-    _count_costs(event, ended, deltas)
+    _count_costs(event, ended, moved, deltas)
     return moved
 
 
-def _count_costs(event: Event, rows: Sequence[Requeue], deltas: Deltas) -> None:
-    """Count what ended attempts may have cost, and the codes of failed jobs."""
+def _count_costs(event: Event, rows: Sequence[Requeue], models: Mapping[int, str], deltas: Deltas) -> None:
+    """Count what ended attempts may have cost, and the codes of failed jobs. `models` are by job."""
     is_extra = event in _EXTRA_EVENTS
     count_cost = result_costs.count_uncertain_cost if is_extra else result_costs.count_refusal
     for row in rows:
-        count_cost(row.lease.run_id, row.uncertain, deltas)
+        count_cost(row.lease.run_id, row.uncertain, deltas, model=models[row.lease.job_id])
         if row.target is JobState.FAILED:
             deltas.add(row.lease.run_id, "code", row.cause.code)
 
@@ -249,4 +250,4 @@ def _requeue_as_extra(
     for row in rows:
         if row.lease.job_id in moved:
             deltas.add(row.lease.run_id, "extra", event)
-    return moved
+    return set(moved)

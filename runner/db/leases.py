@@ -156,7 +156,7 @@ def claim_waiting(
     )
     for row in rows:
         deltas.move_jobs(run_of(row.id), JobState.WAITING, JobState.COLLECTING)
-        deltas.add(run_of(row.id), "attempts", "polls")
+        deltas.add(run_of(row.id), "attempts", "polls", model=row.model)
     return [_claimed(row) for row in sorted(rows, key=lambda row: row.due_at_ms)]
 
 

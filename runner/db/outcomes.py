@@ -115,6 +115,7 @@ class LabelCheck(NamedTuple):
 class Settled:
     """A stored result that was classified: the job moves by `event` to `target`; its cost is counted.
 
+    `at_ms` is when the result was received, `latency_ms` how long after the attempt was accepted.
     `label_check` is set in runs with a contract, for answers that could be checked.
     """
 
@@ -128,3 +129,4 @@ class Settled:
     cost: Cost
     cause: Cause | None = None
     label_check: LabelCheck | None = None
+    latency_ms: int = 0

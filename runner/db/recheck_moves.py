@@ -117,7 +117,7 @@ def move(connection: Connection, rows: Sequence[Rechecked], deltas: Deltas) -> s
 def _move(connection: Connection, event: Event, rows: Sequence[Rechecked], deltas: Deltas) -> set[int]:
     (target,) = TRANSITIONS[event].targets
     moves = [MoveRow(row.job_id, target, answered_by=row.attempt) for row in rows]
-    moved = _UPDATES[event].run(connection, event, moves, deltas)
+    moved = set(_UPDATES[event].run(connection, event, moves, deltas))
     ended = [row for row in rows if row.job_id in moved]
     _record(connection, ended, is_valid=target is JobState.SUCCEEDED)
     for row in ended:

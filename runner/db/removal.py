@@ -32,7 +32,7 @@ _JOB_TABLES: Final = (
     *(("payloads", "job_id"), ("jobs", "id"), ("rows", "id")),
 )
 _RUN_TABLES: Final = (
-    *((name, "run_id") for name in ("frames", "run_counters", "run_events")),
+    *((name, "run_id") for name in ("frames", "run_counters", "run_series", "run_events")),
     ("runs", "id"),
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from runner.db import attempts, uncertain_costs
@@ -40,7 +41,8 @@ def count_late_results(connection: Connection, rows: Sequence[Settled], deltas: 
     by_key = {(row.job_id, row.attempt): row for row in rows}
     late = [by_key[key] for key in recorded]
     for row in late:
-        count_uncertain_cost(run_of(row.job_id), recorded[row.job_id, row.attempt].cost, deltas, sign=-1)
+        found = recorded[row.job_id, row.attempt]
+        count_uncertain_cost(run_of(row.job_id), found.cost, deltas, model=found.model, sign=-1)
     uncertain_costs.clear(
         connection, [(row.job_id, recorded[row.job_id, row.attempt].attempt) for row in late]
     )
@@ -102,7 +104,9 @@ def _count_label_check(row: Settled, label_check: LabelCheck, deltas: Deltas) ->
 def _count_cost(row: Settled, deltas: Deltas) -> None:
     """Count the usage and cost of a result, whatever its job's state becomes."""
     run_id, cost = run_of(row.job_id), row.cost
+    booked = partial(deltas.add, run_id, model=cost.model or "", at_ms=row.at_ms)
     deltas.add(run_id, "attempts", "collected")
+    booked("attempts", "latency_ms", row.latency_ms)
     for key, n in (
         ("prompt", cost.prompt_tokens),
         ("cached", cost.cached_tokens),
@@ -110,7 +114,7 @@ def _count_cost(row: Settled, deltas: Deltas) -> None:
         ("reasoning", cost.reasoning_tokens),
         ("total", cost.total_tokens),
     ):
-        deltas.add(run_id, "tokens", key, n or 0)
+        booked("tokens", key, n or 0)
     model = cost.model or "unknown"
     deltas.add(run_id, "model_jobs", model)
     if cost.instead_of:
@@ -120,27 +124,30 @@ def _count_cost(row: Settled, deltas: Deltas) -> None:
             run_id, output_estimate.COUNTER_KIND, output_estimate.counter_key(model, cost.output_tokens)
         )
     if cost.ticks is None:
-        count_uncertain_cost(run_id, cost.uncertain, deltas)
+        count_uncertain_cost(run_id, cost.uncertain, deltas, model=cost.model or "")
     else:
-        deltas.add(run_id, "ticks", cost.ticks_source, cost.ticks)
+        booked("attempts", "priced")
+        booked("ticks", cost.ticks_source, cost.ticks)
         deltas.add(run_id, MODEL_TICKS, model, cost.ticks)
         deltas.raise_to(run_id, DEAREST, model, cost.ticks)
 
 
-def count_uncertain_cost(run_id: int, cost: UncertainCost | None, deltas: Deltas, *, sign: int = 1) -> None:
+def count_uncertain_cost(
+    run_id: int, cost: UncertainCost | None, deltas: Deltas, *, model: str, sign: int = 1
+) -> None:
     """Count an answer whose cost is unknown, or take it back: its two numbers; as unknown without them."""
     if cost is None:
         deltas.add(run_id, "unknown", "jobs", sign)
     else:
-        _add_ticks(run_id, cost, deltas, sign)
+        _add_ticks(run_id, cost, deltas, model, sign)
         deltas.add(run_id, "unread", "answers", sign)
 
 
-def count_refusal(run_id: int, cost: UncertainCost | None, deltas: Deltas) -> None:
+def count_refusal(run_id: int, cost: UncertainCost | None, deltas: Deltas, *, model: str) -> None:
     """Count what a refusal may have cost: a fee (possible), or an answer behind a 503 (probable only)."""
     if cost is None or cost == NO_COST:
         return
-    _add_ticks(run_id, cost, deltas, 1)
+    _add_ticks(run_id, cost, deltas, model)
     if cost.possible_ticks:
         deltas.add(run_id, "unread", "refused_prompts")
     else:
@@ -156,19 +163,21 @@ def restate_uncertain_costs(
     `cost_of` takes a row with model, prompt_tokens and output_tokens_max.
     """
     changes: dict[tuple[int, int], tuple[UncertainCost, UncertainCost]] = {}
+    models: dict[int, str] = {}
     for row in uncertain_costs.of_run(connection, run_id):
         old = UncertainCost(row.probable_ticks or 0, row.possible_ticks or 0)
         new = restated(old, cost_of(row))
         if new != old:
             changes[row.job_id, row.attempt] = old, new
+            models[row.job_id] = row.model
     for key in uncertain_costs.replace(connection, changes):
         old, new = changes[key]
-        _add_ticks(run_id, old, deltas, -1)
-        _add_ticks(run_id, new, deltas, 1)
+        _add_ticks(run_id, old, deltas, models[key[0]], -1)
+        _add_ticks(run_id, new, deltas, models[key[0]])
         if not old.possible_ticks:
             deltas.add(run_id, "ticks", "probable_unavailable", new.probable_ticks - old.probable_ticks)
 
 
-def _add_ticks(run_id: int, cost: UncertainCost, deltas: Deltas, sign: int) -> None:
+def _add_ticks(run_id: int, cost: UncertainCost, deltas: Deltas, model: str, sign: int = 1) -> None:
     deltas.add(run_id, "ticks", "probable_extra", sign * cost.probable_ticks)
-    deltas.add(run_id, "ticks", "possible_extra", sign * cost.possible_ticks)
+    deltas.add(run_id, "ticks", "possible_extra", sign * cost.possible_ticks, model=model)

@@ -49,7 +49,7 @@ def stored(connection: Connection, answers: Sequence[Received], deltas: Deltas) 
     moves = [MoveRow(job_id, JobState.STORED, answered_by=attempt) for job_id, attempt in sorted(new)]
     moved = guarded_update.STORED.run(connection, Event.STORED, moves, deltas)
     results.remove_without_job(connection, [key for key in new if key[0] not in moved])
-    return moved
+    return set(moved)
 
 
 def stored_and_settled(
@@ -86,7 +86,7 @@ def _settle(
     moved: set[int] = set()
     for event, update in updates.items():
         moves = [_settled_move(row) for row in rows if row.event is event]
-        moved |= update.run(connection, event, moves, deltas)
+        moved |= update.run(connection, event, moves, deltas).keys()
     ended = result_costs.apply_reserved_floor(
         connection, [row for row in rows if row.job_id in moved], deltas
     )

@@ -6,9 +6,20 @@ from dataclasses import dataclass, field
 from enum import Flag, auto
 from typing import TYPE_CHECKING, Any, Final
 
-from runner.db import chosen_jobs, counters, events, examples, job_history, models_of_run, runs, workers
+from runner.db import (
+    chosen_jobs,
+    counters,
+    events,
+    examples,
+    job_history,
+    models_of_run,
+    run_series,
+    runs,
+    workers,
+)
 from runner.db.job_selection import JobSelection
 from runner.db.session import clock_ms
+from runner.rules.bucket_width import lately_since_ms
 from runner.rules.exit_codes import ExitCode, run_exit_code
 from runner.rules.prices import prices_as_of
 from runner.rules.row_status import RowStatus
@@ -26,6 +37,7 @@ if TYPE_CHECKING:
     from runner.db.runs import RunRow
     from runner.db.workers import Heartbeats
     from runner.rules.summary_object import RunSummary
+    from runner.rules.throughput import EndedLately
 
 EXAMPLES_MAX: Final = 10
 _OUTSTANDING: Final = (JobState.WAITING, JobState.COLLECTING)
@@ -41,6 +53,7 @@ class Part(Flag):
     EXAMPLES = auto()  # a job for each of the commonest error codes, and for each flaw
     HELD = auto()  # what could be sent again, and the models that the API refuses
     EVENTS = auto()
+    RECENT = auto()  # the jobs that ended lately
     OBJECT = OLDEST | EXAMPLES  # of the JSON object of a run
     ENDING = OBJECT | HELD  # what a command prints of a run that it leaves
 
@@ -74,6 +87,7 @@ class RunSnapshot:
     examples: Mapping[str, str] = field(default_factory=dict)
     held: HeldJobs = field(default_factory=HeldJobs)
     events: Sequence[Row[Any]] = ()
+    ended_lately: EndedLately | None = None
 
     @property
     def has_stopped(self) -> bool:
@@ -148,22 +162,37 @@ def _read(
     counts = counters.read(connection, run.id)
     states = counters.jobs_by_state(counts)
     has_outstanding = any(states[state] for state in _OUTSTANDING)
+    last_started_ms = _last_started_ms(connection, run, counts)
     has_held = states[JobState.HELD] > 0 or run.pause_reason == PauseReason.MODEL
     return RunSnapshot(
         as_of_ms=now_ms,
         run=run,
         counts=counts,
         heartbeats=heartbeats,
-        last_started_ms=events.last_ms(connection, run.id, events.STARTED)
-        if runs.needs_worker(run, counts)
-        else None,
+        last_started_ms=last_started_ms,
         oldest_out_ms=job_history.oldest_in_flight_ms(connection, run.id)
         if Part.OLDEST in parts and has_outstanding
         else None,
         examples=_examples(connection, run, counts) if Part.EXAMPLES in parts else {},
         held=_held(connection, run.id) if Part.HELD in parts and has_held else HeldJobs(),
         events=events.of_run(connection, run.id) if Part.EVENTS in parts else (),
+        ended_lately=_ended_lately(connection, run, now_ms, last_started_ms, parts),
     )
+
+
+def _last_started_ms(
+    connection: Connection, run: RunRow, counts: Mapping[tuple[str, str], int]
+) -> int | None:
+    return events.last_ms(connection, run.id, events.STARTED) if runs.needs_worker(run, counts) else None
+
+
+def _ended_lately(
+    connection: Connection, run: RunRow, now_ms: int, last_started_ms: int | None, parts: Part
+) -> EndedLately | None:
+    if Part.RECENT not in parts or run.started_at_ms is None or last_started_ms is None:
+        return None
+    since_ms = lately_since_ms(now_ms, run.started_at_ms, last_started_ms)
+    return run_series.ended_since(connection, run.id, since_ms)
 
 
 def _held(connection: Connection, run_id: int) -> HeldJobs:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Row, text
 
-from runner.db import counters, events
+from runner.db import counters, events, run_series
 from runner.db.job_ids import job_id
 from runner.db.stored_text import path_of, stored_path, stored_text
 from runner.rules.counted import count
@@ -252,7 +252,10 @@ def start(connection: Connection, run_id: int, now_ms: int, *, record: RecordEve
     """
     change = f"state = 'running', {_NO_PAUSE}, started_at_ms = COALESCE(started_at_ms, :now)"
     sources = ("ready", "waiting", "paused")
-    return _move(connection, run_id, sources, change, now_ms, events.STARTED, record=record)
+    is_moved = _move(connection, run_id, sources, change, now_ms, events.STARTED, record=record)
+    if is_moved:
+        run_series.begin_bucket(connection, run_id, now_ms)
+    return is_moved
 
 
 def reopen(connection: Connection, run_id: int, now_ms: int, *, record: RecordEvent = events.note) -> bool:

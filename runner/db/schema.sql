@@ -276,6 +276,31 @@ CREATE TABLE run_events (
 	CONSTRAINT pk_run_events PRIMARY KEY (id)
 )
 
+CREATE TABLE run_series (
+	run_id INTEGER NOT NULL,
+	at_ms BIGINT NOT NULL,
+	model TEXT NOT NULL,
+	shard SMALLINT NOT NULL,
+	width_s SMALLINT NOT NULL,
+	sent INTEGER NOT NULL,
+	refused_for_now INTEGER NOT NULL,
+	polls INTEGER NOT NULL,
+	succeeded INTEGER NOT NULL,
+	failed INTEGER NOT NULL,
+	priced INTEGER NOT NULL,
+	prompt_tokens BIGINT NOT NULL,
+	cached_tokens BIGINT NOT NULL,
+	completion_tokens BIGINT NOT NULL,
+	reasoning_tokens BIGINT NOT NULL,
+	total_tokens BIGINT NOT NULL,
+	reported_ticks BIGINT NOT NULL,
+	estimated_ticks BIGINT NOT NULL,
+	possible_ticks BIGINT NOT NULL,
+	latency_ms BIGINT NOT NULL,
+	CONSTRAINT pk_run_series PRIMARY KEY (run_id, at_ms, model, shard)
+)
+ WITHOUT ROWID
+
 CREATE TABLE runs (
 	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
 	identity VARCHAR(64) NOT NULL,

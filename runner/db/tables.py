@@ -366,6 +366,38 @@ class RunCounter(Base):
     n: Mapped[int] = mapped_column(BigInteger)
 
 
+class RunSeries(Base):
+    """The numbers of a run over time, in buckets of 10 s, 1 or 10 minutes; `db.run_series` says how.
+
+    A bucket begins at `at_ms` and ends with the `width_s` of the clock in which it begins: a run that is
+    started again begins one in between. The sums over all buckets of a run are its counters.
+    """
+
+    __tablename__ = "run_series"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    run_id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    at_ms: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    model: Mapped[str] = mapped_column(Text, primary_key=True)
+    shard: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    width_s: Mapped[int] = mapped_column(SmallInteger)
+    sent: Mapped[int] = mapped_column(Integer)
+    refused_for_now: Mapped[int] = mapped_column(Integer)
+    polls: Mapped[int] = mapped_column(Integer)
+    succeeded: Mapped[int] = mapped_column(Integer)
+    failed: Mapped[int] = mapped_column(Integer)
+    priced: Mapped[int] = mapped_column(Integer)
+    prompt_tokens: Mapped[int] = mapped_column(BigInteger)
+    cached_tokens: Mapped[int] = mapped_column(BigInteger)
+    completion_tokens: Mapped[int] = mapped_column(BigInteger)
+    reasoning_tokens: Mapped[int] = mapped_column(BigInteger)
+    total_tokens: Mapped[int] = mapped_column(BigInteger)
+    reported_ticks: Mapped[int] = mapped_column(BigInteger)
+    estimated_ticks: Mapped[int] = mapped_column(BigInteger)
+    possible_ticks: Mapped[int] = mapped_column(BigInteger)
+    latency_ms: Mapped[int] = mapped_column(BigInteger)
+
+
 class Worker(Base):
     """One worker process, the owner of leases and of a spool.
 

@@ -34,10 +34,11 @@ _COLUMNS = [*_KEY, ("probable", "BIGINT"), ("possible", "BIGINT")]
 class RecordedUncertainCost(NamedTuple):
     """The cost that stands for a result that was not read; `cost` is None where it is unknown.
 
-    `attempt` is the number of the attempt whose row has it.
+    `attempt` is the number of the attempt whose row has it, `model` the one that it is booked under.
     """
 
     attempt: int
+    model: str
     cost: UncertainCost | None
 
 
@@ -55,7 +56,8 @@ def of_late(
         connection,
         _KEY,
         sorted(set(keys)),
-        "SELECT a.job_id, a.attempt, b.attempt AS recorded_at, b.probable_ticks, b.possible_ticks FROM v"
+        "SELECT a.job_id, a.attempt, b.attempt AS recorded_at,"
+        " COALESCE(b.model, j.model) AS model, b.probable_ticks, b.possible_ticks FROM v"
         " JOIN attempts a ON a.job_id = v.job_id AND a.attempt = v.attempt JOIN jobs j ON j.id = a.job_id"
         " JOIN attempts b ON b.job_id = a.job_id AND b.attempt ="
         f" CASE WHEN a.outcome IN ('accepted', 'marked') THEN ({_ANSWERED_BEFORE}) ELSE a.attempt END"
@@ -66,6 +68,7 @@ def of_late(
     return {
         (row.job_id, row.attempt): RecordedUncertainCost(
             row.recorded_at,
+            row.model,
             None
             if row.possible_ticks is None
             else UncertainCost(row.probable_ticks or 0, row.possible_ticks),

@@ -167,8 +167,8 @@ def abandon(
                 for row, cost in zip(rows, costs, strict=True)
             ],
         )
-        for cost in costs:
-            count_uncertain_cost(run_id, cost, deltas)
+        for row, cost in zip(rows, costs, strict=True):
+            count_uncertain_cost(run_id, cost, deltas, model=row.model)
         deltas.add(run_id, "attempts", ABANDONED, len(rows))
     return moved
 

@@ -101,6 +101,7 @@ def settle_answer(subject: StoredAnswer, answer: Completion, *, policy: Policy, 
     here, for each answer: it is kept unsettled, and no other run is held up.
     """
     move = _next_move(answer, subject, policy)
+    latency_ms = now_ms - (subject.accepted_at_ms or now_ms)
     return Settled(
         job_id=subject.job_id,
         attempt=subject.attempt,
@@ -108,7 +109,8 @@ def settle_answer(subject: StoredAnswer, answer: Completion, *, policy: Policy, 
         target=move.target,
         at_ms=now_ms,
         due_at_ms=now_ms,
-        latency_bucket=latency.bucket_of((now_ms - (subject.accepted_at_ms or now_ms)) / 1000),
+        latency_bucket=latency.bucket_of(latency_ms / 1000),
+        latency_ms=max(0, latency_ms),
         cost=_cost(answer, subject, policy.pricing, now_ms),
         cause=move.cause,
         label_check=move.label_check,

@@ -16,7 +16,7 @@ from snapshots import snapshot_of_run
 from runner.cli.printing import print_json
 from runner.cli.render.ending_text import outstanding_lines, paused_lines
 from runner.cli.render.live_object import live_object
-from runner.cli.render.progress import Throughput, own_limit_text, progress_line
+from runner.cli.render.progress import own_limit_text, progress_line
 from runner.cli.session import display
 from runner.cli.session.display import PlainDisplay, is_live_terminal
 from runner.cli.session.follow import FollowEnd, Follower
@@ -30,6 +30,7 @@ from runner.limiter.team_limits import TeamLimits
 from runner.limiter.usage import BucketUsage
 from runner.rules.exit_codes import ExitCode
 from runner.rules.states import JobState, PauseReason
+from runner.rules.throughput import Throughput
 
 if TYPE_CHECKING:
     from runner.cli.snapshot import Snapshot

@@ -1,4 +1,4 @@
-"""Small pure parts of the command line: durations, money, throughput, ending texts."""
+"""Small pure parts of the command line: durations, money, ending texts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from runner.cli.render import text
 from runner.cli.render.ending_text import rerun_command
 from runner.cli.render.summary_table import summary_lines
 from runner.cli.render.text import warning_lines
-from runner.cli.session.throughput import RecentGrowth, ThroughputEstimator
+from runner.cli.session.recent_growth import RecentGrowth
 from runner.rules.diagnostics import Diagnostic
 from runner.rules.errors import UserError
 from runner.rules.explain import explain
@@ -79,32 +79,6 @@ def test_money_is_never_shown_as_zero(ticks: int) -> None:
     assert text.dollars(ticks) != "$0.0000"
 
 
-def test_a_forecast_is_unknown_until_it_means_something() -> None:
-    """In the first seconds, and until ten jobs have ended."""
-    estimator = ThroughputEstimator()
-    assert estimator.eta_s(10) is None
-    estimator.add(0.0, 0)
-    estimator.add(2.0, 50)
-    assert (estimator.rate(), estimator.eta_s(10)) == (None, None)
-    estimator.add(4.0, 100)
-    assert estimator.rate() == 25.0
-    assert estimator.eta_s(100) == (5, 5)
-
-
-def test_a_forecast_is_as_wide_as_the_pace_was_uneven() -> None:
-    """From the fastest third to the slowest one, within twice and half of the whole."""
-    steady, uneven, stalled = ThroughputEstimator(), ThroughputEstimator(), ThroughputEstimator()
-    for second in range(31):
-        steady.add(second, 10 * second)
-        uneven.add(second, 10 * second if second < 20 else 200 + 5 * (second - 20))
-        stalled.add(second, 10 * min(second, 10))
-
-    assert steady.eta_s(6000) == (600, 600)
-    low, high = uneven.eta_s(6000) or (0, 0)
-    assert low < 720 < high
-    assert stalled.eta_s(100) == (15, 60)
-
-
 @given(steps=st.lists(st.tuples(st.floats(0, 40), st.integers(0, 9)), min_size=1, max_size=60))
 def test_what_was_added_lately_is_at_most_what_was_added(steps: list[tuple[float, int]]) -> None:
     """And all of it while a minute is not over."""
@@ -116,21 +90,6 @@ def test_what_was_added_lately_is_at_most_what_was_added(steps: list[tuple[float
         assert 0 <= found <= number
         if at_s < 60:
             assert found == number
-
-
-@given(
-    steps=st.lists(st.tuples(st.floats(0, 1000), st.integers(0, 100)), max_size=40),
-    left=st.integers(-5, 10**7),
-)
-def test_a_forecast_is_never_negative(steps: list[tuple[float, int]], left: int) -> None:
-    """For any samples."""
-    estimator, at_s, ended = ThroughputEstimator(), 0.0, 0
-    for later_s, more in steps:
-        at_s, ended = at_s + later_s, ended + more
-        estimator.add(at_s, ended)
-    low, high = estimator.eta_s(left) or (0, 0)
-    assert 0 <= low <= high
-    assert (estimator.rate() or 0) >= 0
 
 
 def test_the_command_to_continue_never_contains_new() -> None:

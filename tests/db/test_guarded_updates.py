@@ -12,7 +12,16 @@ from pasteable_sql import pasteable
 from run_driver import NOW_MS, WORKER, new_run
 from sqlalchemy import text
 
-from runner.db import attempts, bulk, guarded_update, leases, statements, uncertain_costs, user_moves
+from runner.db import (
+    attempts,
+    bulk,
+    guarded_update,
+    leases,
+    run_series,
+    statements,
+    uncertain_costs,
+    user_moves,
+)
 from runner.db.guarded_update import GuardedUpdate, MoveRow
 from runner.db.job_ids import JOBS_MAX, job_id
 from runner.rules.failure_pause import INVALID
@@ -115,7 +124,9 @@ def test_every_file_is_a_statement_that_is_run() -> None:
     """None is forgotten in the folder, or in these tests."""
     files = {path.stem for path in statements.FOLDER.glob("*.sql")}
 
-    assert files == {statement.name for statement in (*OF_JOBS, *OF_ATTEMPTS, CLAIM, LEASE)}
+    assert files == {
+        statement.name for statement in (*OF_JOBS, *OF_ATTEMPTS, CLAIM, LEASE, run_series._ADDED)
+    }
 
 
 @pytest.mark.parametrize("statement", OF_JOBS + OF_ATTEMPTS, ids=lambda statement: statement.name)

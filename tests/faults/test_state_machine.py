@@ -26,6 +26,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from ledger_series import COUNTERS
 
 from runner.db import (
     counters,
@@ -411,6 +412,20 @@ class JobsStateMachine(RuleBasedStateMachine):
         assert counted.get(("attempts", "accepted"), 0) == known
         results = self.ask("SELECT COUNT(*) FROM results")[0][0]
         assert counted.get(("attempts", "collected"), 0) <= results, "a result was settled twice"
+
+    @invariant()
+    def the_series_sums_up_to_the_counters(self) -> None:
+        """Each column over all buckets is its counter; what was sent is what the attempts say."""
+        with self.database.read() as connection:
+            counted = counters.read(connection, self.run_id)
+        [found] = self.ask(
+            f"SELECT {', '.join(f'COALESCE(SUM({name}), 0)' for name in COUNTERS)} FROM run_series"
+        )
+        assert dict(zip(COUNTERS, found, strict=True)) == {
+            name: counted.get(counter, 0) for name, counter in COUNTERS.items()
+        }
+        sent = "SELECT COUNT(*) FROM attempts WHERE outcome NOT IN ('not_sent', 'withheld')"
+        assert self.ask(sent)[0][0] == counted.get(("attempts", "sent"), 0)
 
         reservations = self.ask(
             "SELECT COALESCE(SUM(reserved_ticks), 0) FROM jobs"

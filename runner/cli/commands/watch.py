@@ -22,7 +22,6 @@ from runner.cli.session.follow import Follower
 from runner.cli.session.limit_usage import LimitUsageReader
 from runner.cli.session.run_state import read_snapshot, snapshot_of
 from runner.cli.session.stop_signal import StopSignal
-from runner.cli.session.throughput import ThroughputEstimator
 from runner.cli.streams import has_reader
 from runner.db.run_snapshot import Part
 from runner.output.file_owner import files_of_run
@@ -126,17 +125,15 @@ class JsonDisplay(SilentDisplay):
         self._interval_s = interval_s
         self._next_s = 0.0
         self._is_due = True
-        self._throughput = ThroughputEstimator()
 
     def parts(self) -> Part:
         """Return what an object needs when the next one is due."""
         self._is_due = time.monotonic() >= self._next_s
-        return Part.OBJECT if self._is_due else Part.NUMBERS
+        return Part.OBJECT | Part.RECENT if self._is_due else Part.NUMBERS
 
     def update(self, snapshot: Snapshot) -> None:
         """Print the numbers when it is time to, and always the last ones."""
         now_s = time.monotonic()
-        self._throughput.add(now_s, snapshot.done)
         if self._is_due or snapshot.has_stopped:
             self._next_s = now_s + self._interval_s
-            print_json(live_object(snapshot, self._throughput.eta_s(snapshot.run.total - snapshot.done)))
+            print_json(live_object(snapshot, snapshot.throughput.eta_s))

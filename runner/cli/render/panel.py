@@ -15,8 +15,8 @@ from runner.rules.redact import one_line
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from runner.cli.render.progress import Throughput
     from runner.cli.snapshot import Snapshot
+    from runner.rules.throughput import Throughput
 
 _NAME_LENGTH: Final = 40
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from runner.cli.render import text
 from runner.cli.render.ending_text import idle_reason
@@ -13,15 +13,9 @@ from runner.rules.states import JobState
 
 if TYPE_CHECKING:
     from runner.cli.snapshot import Snapshot
+    from runner.rules.throughput import Throughput
 
 _MODEL_LENGTH: Final = 24
-
-
-class Throughput(NamedTuple):
-    """Jobs ended per second, and seconds to go, from and to; each None while it is not known."""
-
-    jobs_per_s: float | None = None
-    eta_s: tuple[int, int] | None = None
 
 
 def progress_line(snapshot: Snapshot, throughput: Throughput) -> str:

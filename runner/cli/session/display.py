@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final, Protocol, Self
 from runner.cli.printing import print_note
 from runner.cli.render.ending_text import idle_reason
 from runner.cli.render.progress import progress_line
-from runner.cli.session.throughput import ThroughputEstimator
 from runner.db.run_snapshot import Part
 
 if TYPE_CHECKING:
@@ -80,15 +79,17 @@ class PlainDisplay(SilentDisplay):
     def __init__(self, interval_s: float | None = None) -> None:
         self._interval_s = interval_s or _LINE_S
         self._share_step = _LINE_SHARE if interval_s is None else 1.0
-        self._throughput = ThroughputEstimator()
         self._printed_s = self._next_share = 0.0
         self._reason: str | None = None
         self._last_line = ""
 
+    def parts(self) -> Part:
+        """Return what the rate is made of."""
+        return Part.RECENT
+
     def update(self, snapshot: Snapshot) -> None:
         """Print a line when one is due, and whenever the reason to be idle changes."""
         now_s = time.monotonic()
-        self._throughput.add(now_s, snapshot.done)
         share, reason = snapshot.done / max(snapshot.run.total, 1), idle_reason(snapshot)
         is_step = self._next_share <= share < 1  # the end of the run prints the last one
         wait_s = _GAP_S if is_step else self._interval_s
@@ -96,8 +97,7 @@ class PlainDisplay(SilentDisplay):
             self._printed_s = now_s
             self._next_share = (share // self._share_step + 1) * self._share_step
             self._reason = reason
-            left = snapshot.run.total - snapshot.done
-            self.print_line(progress_line(snapshot, self._throughput.estimate(left)))
+            self.print_line(progress_line(snapshot, snapshot.throughput))
 
     def print_line(self, line: str) -> None:
         """Print a line, but never the same one twice in a row."""

@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.text import Text
 
 from runner.cli.render.panel import panel
-from runner.cli.session.throughput import RecentGrowth, ThroughputEstimator
+from runner.cli.session.recent_growth import RecentGrowth
 from runner.db.run_snapshot import Part
 from runner.rules.redact import plain
 from runner.rules.states import RunState
@@ -30,7 +30,7 @@ class LiveDisplay:
     def __init__(self, interval_s: float | None, now_s: Callable[[], float] = time.monotonic) -> None:
         self._now_s = now_s
         self._redraw_s = max(interval_s or 0.0, _REDRAW_S)
-        self._throughput, self._refusals = ThroughputEstimator(), RecentGrowth()
+        self._refusals = RecentGrowth()
         self._next_s = 0.0
         self._live = Live(console=Console(stderr=True, highlight=False), auto_refresh=False)
 
@@ -42,18 +42,16 @@ class LiveDisplay:
         self._live.stop()
 
     def parts(self) -> Part:
-        """Return that the numbers are enough; the oldest answer comes every few seconds."""
-        return Part.NUMBERS
+        """Return what the rate is made of; the oldest answer comes every few seconds."""
+        return Part.RECENT
 
     def update(self, snapshot: Snapshot) -> None:
         """Redraw when it is time to, and always for the last numbers."""
         now_s = self._now_s()
-        self._throughput.add(now_s, snapshot.done)
         refusals = self._refusals.add(now_s, snapshot.refused_for_now)
         if now_s >= self._next_s or snapshot.run.state not in _AT_WORK:
             self._next_s = now_s + self._redraw_s
-            throughput = self._throughput.estimate(snapshot.run.total - snapshot.done)
-            self._live.update(panel(snapshot, throughput, refusals), refresh=True)
+            self._live.update(panel(snapshot, snapshot.throughput, refusals), refresh=True)
 
     def print_line(self, line: str) -> None:
         """Print a line above the panel."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from runner.db import events, runs, stored_options, trail
+from runner.db import events, run_series, runs, stored_options, trail
 from runner.rules.states import RunState
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ def start_in_trail(
         old, new = {"state": before.state, **old}, {"state": RunState.RUNNING, **new}
     if is_moved or not is_at_work:
         cause = "" if is_moved else "again"
+        if not is_moved:
+            run_series.begin_bucket(connection, run_id, now_ms)
         start.event.extended(connection, now_ms, events.STARTED, old=old, new=new, cause=cause)
     elif new:
         start.event.extended(connection, now_ms, trail.SET, old=old, new=new)

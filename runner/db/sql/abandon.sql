@@ -10,4 +10,4 @@ FROM v
 WHERE jobs.id = v.id
   AND jobs.state = v.source
   AND v.source IN ('waiting', 'collecting')
-RETURNING jobs.id, jobs.state, jobs.reserved_ticks
+RETURNING jobs.id, jobs.state, jobs.reserved_ticks, jobs.model

@@ -17,4 +17,4 @@ WHERE jobs.id = v.id
   AND jobs.state || '' = 'stored'  -- || '': found by id, by no partial index
   AND jobs.answered_by = v.answered_by  -- too late where another result is stored now
   AND v.target IN ('pending', 'failed')
-RETURNING jobs.id, jobs.state, jobs.reserved_ticks
+RETURNING jobs.id, jobs.state, jobs.reserved_ticks, jobs.model

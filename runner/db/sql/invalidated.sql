@@ -7,4 +7,4 @@ FROM v
 WHERE jobs.id = v.id
   AND jobs.state || '' = 'succeeded'  -- || '': found by id, by no partial index
   AND jobs.answered_by = v.answered_by
-RETURNING jobs.id, jobs.state, jobs.reserved_ticks
+RETURNING jobs.id, jobs.state, jobs.reserved_ticks, jobs.model

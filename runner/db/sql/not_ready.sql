@@ -12,4 +12,4 @@ FROM v
 WHERE jobs.id = v.id
   AND jobs.state || '' = 'collecting'  -- || '': found by id, by no partial index
   AND jobs.lease_gen = v.gen           -- fenced: a late worker changes nothing
-RETURNING jobs.id, jobs.state, jobs.reserved_ticks
+RETURNING jobs.id, jobs.state, jobs.reserved_ticks, jobs.model

@@ -19,4 +19,4 @@ FROM v
 WHERE jobs.id = v.id
   AND jobs.state = v.source
   AND v.source IN ('pending', 'failed', 'held', 'cancelled')
-RETURNING jobs.id, jobs.state, jobs.reserved_ticks
+RETURNING jobs.id, jobs.state, jobs.reserved_ticks, jobs.model

@@ -8,4 +8,4 @@ FROM v
 WHERE jobs.id = v.id
   AND jobs.state || '' = 'failed'  -- || '': found by id, by no partial index
   AND jobs.error_code = 'invalid'
-RETURNING jobs.id, jobs.state, jobs.reserved_ticks
+RETURNING jobs.id, jobs.state, jobs.reserved_ticks, jobs.model

@@ -19,4 +19,4 @@ WHERE jobs.id = v.id
   AND jobs.state = v.source
   AND v.source IN ('pending', 'submitting', 'waiting', 'collecting', 'held', 'cancelled')
   AND v.target IN ('pending', 'failed')
-RETURNING jobs.id, jobs.state, jobs.reserved_ticks
+RETURNING jobs.id, jobs.state, jobs.reserved_ticks, jobs.model

@@ -18,4 +18,4 @@ WHERE jobs.id = v.id
   AND jobs.state = v.source
   AND v.source IN ('pending', 'submitting', 'waiting', 'collecting', 'held', 'cancelled')
   AND v.target IN ('succeeded', 'pending', 'failed', 'held')
-RETURNING jobs.id, jobs.state, jobs.reserved_ticks
+RETURNING jobs.id, jobs.state, jobs.reserved_ticks, jobs.model

@@ -11,4 +11,4 @@ WHERE jobs.id = v.id
   AND jobs.state = v.source
   AND jobs.lease_gen = v.gen  -- fenced: a late worker changes nothing
   AND v.source IN ('pending', 'submitting')
-RETURNING jobs.id, jobs.state, jobs.reserved_ticks
+RETURNING jobs.id, jobs.state, jobs.reserved_ticks, jobs.model

@@ -1,0 +1,93 @@
+"""The rate of a run and its time to go, as the panel shows them: true after a start, a pause and a resume."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import pytest
+from run_driver import RunDriver, new_run
+from snapshots import snapshot_of_run
+from sqlalchemy import text
+
+from runner.cli.render.panel import panel
+from runner.cli.render.progress import progress_line
+from runner.db import runs
+from runner.db.run_snapshot import Part
+from runner.rules.states import PauseReason
+from runner.rules.throughput import Throughput
+
+if TYPE_CHECKING:
+    from runner.cli.snapshot import Snapshot
+    from runner.db.session import Database
+
+JOBS: Final = 100
+HOUR_MS: Final = 3_600_000
+
+
+@pytest.fixture
+def driver(database: Database) -> RunDriver:
+    """Return a paused run that was first started two days ago; buckets of it are ten minutes wide."""
+    driver = new_run(database, JOBS)
+    with database.write() as connection:
+        runs.pause(connection, driver.run_id, PauseReason.USER, "", 0)
+        connection.execute(text("DELETE FROM run_events"))
+        connection.execute(text(f"UPDATE runs SET started_at_ms = {database.now_ms() - 48 * HOUR_MS}"))
+    return driver
+
+
+def end(driver: RunDriver, n: int, at_ms: int) -> None:
+    """Let jobs succeed at a time."""
+    counter = (driver.run_id, "state", "succeeded", n)
+    driver.in_transaction(lambda _, deltas: deltas.add(*counter, model="grok-4.3", at_ms=at_ms))
+
+
+def start(driver: RunDriver, at_ms: int) -> None:
+    """Start the run at a time."""
+    with driver.database.write() as connection:
+        assert runs.start(connection, driver.run_id, at_ms)
+
+
+def shown(driver: RunDriver) -> Snapshot:
+    """Return what a display gets."""
+    return snapshot_of_run(driver.database, driver.run_id, Part.RECENT)
+
+
+def test_the_rate_is_that_since_the_last_start(driver: RunDriver) -> None:
+    """In a run that is two days old, a few seconds after it was resumed; the first look has it."""
+    now_ms = driver.database.now_ms()
+    end(driver, 50, now_ms - 9_000)
+    start(driver, now_ms - 8_000)
+    end(driver, 40, now_ms - 1_000)
+
+    snapshot = shown(driver)
+
+    expected = 40_000 / (snapshot.as_of_ms - now_ms + 8_000)
+    assert snapshot.throughput.jobs_per_s == pytest.approx(expected)
+    assert snapshot.throughput.eta_s is not None
+    assert "/s, " in progress_line(snapshot, snapshot.throughput)
+    assert panel(snapshot, snapshot.throughput, 0).row_count
+
+
+def test_the_rate_is_unknown_while_the_run_is_paused(driver: RunDriver) -> None:
+    """Answers still come in, but nothing says when it ends; a resume begins at nothing."""
+    now_ms = driver.database.now_ms()
+    start(driver, now_ms - 60_000)
+    end(driver, 50, now_ms - 30_000)
+    assert shown(driver).throughput.jobs_per_s is not None
+
+    with driver.database.write() as connection:
+        runs.pause(connection, driver.run_id, PauseReason.USER, "", now_ms - 20_000)
+    end(driver, 20, now_ms - 10_000)
+    assert shown(driver).throughput == Throughput()
+
+    start(driver, driver.database.now_ms())
+    assert shown(driver).throughput == Throughput()
+
+
+def test_a_run_that_was_never_started_has_no_rate(database: Database) -> None:
+    """Nor one of which the numbers alone were read."""
+    driver = new_run(database, 1)
+    with database.write() as connection:
+        connection.execute(text("UPDATE runs SET started_at_ms = NULL, state = 'ready'"))
+    assert shown(driver).throughput == Throughput()
+    assert snapshot_of_run(database, driver.run_id, Part.NUMBERS).throughput == Throughput()
