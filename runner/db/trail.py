@@ -128,16 +128,21 @@ class CommandEvent:
     ) -> CommandEvent:
         """Record a change of the command, or add it to the event on record; return the event as it is then.
 
-        The first old value and the newest new value of a name count, and the newest kind and cause.
+        The first old value and the newest new value of a name count, the newest kind with its time, and the
+        newest cause.
         """
         whole = replace(self, old={**old, **self.old}, new={**self.new, **new})
         if self.id is None:
             return replace(whole, id=_recorded(connection, whole, at_ms, kind, cause))
         table = "operator_events" if self.run_id is None else "run_events"
         connection.execute(
-            text(f"UPDATE {table} SET kind = :kind, cause = :cause, old = :old, new = :new WHERE id = :id"),
+            text(
+                f"UPDATE {table} SET at_ms = CASE kind WHEN :kind THEN at_ms ELSE :at END, kind = :kind,"
+                " cause = :cause, old = :old, new = :new WHERE id = :id"
+            ),
             {
                 "id": self.id,
+                "at": at_ms,
                 "kind": kind,
                 "cause": stored_text(cause),
                 "old": _encoded_or_none(whole.old),

@@ -150,6 +150,7 @@ def _run_in_parts(story: Story) -> None:
 def _pause_and_cancel(story: Story) -> None:
     story.simulator.switch(hold_after=0)
     story.one("loaded", "load", "c.jsonl")
+    story.one("set", "set", "c", "--max-waiting", "50")  # some jobs must be left to be cancelled
     story.one("started", "start", "c", "--detach")
     story.none("start", "c", "--detach")
     paused = story.one("paused", "pause", "c", *REASON)
