@@ -52,6 +52,14 @@ def test_an_event_has_who_did_it_what_changed_and_why(answered: Place) -> None:
     assert "\x1b" not in line
 
 
+def test_a_line_has_the_whole_text_of_what_was_said(answered: Place) -> None:
+    """Escapes make a text longer; nothing of it is cut off for that."""
+    assert answered.call("pause 1 --reason '\x1b[31m\x1b[1m disk\nof alpha is full' -q").code == 0
+    line = answered.call("events 1").stdout.splitlines()[-1]
+
+    assert '"\\x1b[31m\\x1b[1m disk of alpha is full"' in line
+
+
 def test_events_are_chosen_by_kind_number_and_time(answered: Place) -> None:
     """The newest are last; what no event fits is said."""
     answered.call("pause 1 -q")

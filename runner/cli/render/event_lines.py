@@ -49,13 +49,13 @@ def event_line(event: LoggedEvent, *, has_run: bool) -> str:
     if has_run:
         parts.append(_run(event))
     parts.append(event.kind)
-    details = [one_line(event.cause, len(event.cause))] if event.cause else []
+    details = [one_line(event.cause, None)] if event.cause else []
     details += change_texts(event.old, event.new)
     if event.reason:
-        details.append(f'"{one_line(event.reason, len(event.reason))}"')
+        details.append(f'"{one_line(event.reason, None)}"')
     if event.actor is not None:
         who = f"{event.actor.user}@{event.actor.host}: {event.actor.command}"
-        details.append(f"by {one_line(who, len(who))}")
+        details.append(f"by {one_line(who, None)}")
     return "  ".join([*parts, "; ".join(details)]).rstrip()
 
 
