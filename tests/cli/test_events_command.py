@@ -91,7 +91,7 @@ def test_a_run_that_was_removed_is_found_by_its_id(answered: Place) -> None:
         ({"rpm": 3_000}, {"rpm": 60}, ["rpm 3,000 -> 60"]),
         ({"rpm": None}, {"rpm": 60}, ["rpm not set -> 60"]),
         ({"budget_ticks": 5 * 10**10}, {"budget_ticks": None}, ["budget $5.00 -> none"]),
-        ({}, {"jobs": 7, "is_detached": True}, ["jobs 7", "is_detached yes"]),
+        ({}, {"jobs": 7, "is_detached": True}, ["jobs 7", "detached yes"]),
         ({"fail_on": []}, {"fail_on": ["length", "empty"]}, ["fail-on none -> length,empty"]),
         ({"state": "finished", "spent_ticks": 10**10}, {}, ["state finished", "spent $1.00"]),
     ],
