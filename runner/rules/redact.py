@@ -50,13 +50,13 @@ def plain(text: str) -> str:
     return "".join(char if char.isprintable() or char in _KEPT else _escape(char) for char in text)
 
 
-def one_line(text: str, limit: int) -> str:
+def one_line(text: str, limit: int | None) -> str:
     """Return the text as one line of at most `limit` characters: white space folded, the rest as `plain`.
 
-    A cut text ends in an ellipsis.
+    A cut text ends in an ellipsis. None is no limit: the escapes make a line longer than its text.
     """
     line = plain(" ".join(text.split()))
-    return line if len(line) <= limit else line[: max(limit - 1, 0)] + "…"[:limit]
+    return line if limit is None or len(line) <= limit else line[: max(limit - 1, 0)] + "…"[:limit]
 
 
 def _long_enough(secrets: Iterable[str]) -> tuple[str, ...]:

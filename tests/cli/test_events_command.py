@@ -52,6 +52,14 @@ def test_an_event_has_who_did_it_what_changed_and_why(answered: Place) -> None:
     assert "\x1b" not in line
 
 
+def test_a_line_has_the_whole_text_of_what_was_said(answered: Place) -> None:
+    """Escapes make a text longer; nothing of it is cut off for that."""
+    assert answered.call("pause 1 --reason '\x1b[31m\x1b[1m disk\nof alpha is full' -q").code == 0
+    line = answered.call("events 1").stdout.splitlines()[-1]
+
+    assert '"\\x1b[31m\\x1b[1m disk of alpha is full"' in line
+
+
 def test_events_are_chosen_by_kind_number_and_time(answered: Place) -> None:
     """The newest are last; what no event fits is said."""
     answered.call("pause 1 -q")
@@ -83,7 +91,7 @@ def test_a_run_that_was_removed_is_found_by_its_id(answered: Place) -> None:
         ({"rpm": 3_000}, {"rpm": 60}, ["rpm 3,000 -> 60"]),
         ({"rpm": None}, {"rpm": 60}, ["rpm not set -> 60"]),
         ({"budget_ticks": 5 * 10**10}, {"budget_ticks": None}, ["budget $5.00 -> none"]),
-        ({}, {"jobs": 7, "is_detached": True}, ["jobs 7", "is_detached yes"]),
+        ({}, {"jobs": 7, "is_detached": True}, ["jobs 7", "detached yes"]),
         ({"fail_on": []}, {"fail_on": ["length", "empty"]}, ["fail-on none -> length,empty"]),
         ({"state": "finished", "spent_ticks": 10**10}, {}, ["state finished", "spent $1.00"]),
     ],

@@ -53,6 +53,16 @@ def shared(postgres_server: PostgresServer, tmp_path: Path) -> Iterator[SharedPl
         made.database.close()
 
 
+def test_a_node_is_shown_whole(shared: SharedPlace) -> None:
+    """`workers drain` takes it as it is shown; names of hosts in a cluster are long."""
+    node = "w943-1@label-worker-7d9f8b6c5d-x2vkq.jobs.internal"
+    shared.register(node)
+    shown = shared.call("workers").stdout.splitlines()[1].split()[0]
+
+    assert shown == node
+    assert shared.call(f"workers drain {shown} --dry-run").code == 0
+
+
 def listed(place: Place, words: str = "") -> dict[str, str]:
     found = json.loads(place.call(f"workers --json {words}").stdout)
     return {worker["node"]: worker["state"] for worker in found["workers"]}

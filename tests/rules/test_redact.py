@@ -118,3 +118,4 @@ def test_a_cut_line_ends_in_an_ellipsis() -> None:
     """It shows that the text was longer."""
     assert one_line("one  two\n three", 9) == "one two …"
     assert one_line("one  two\n three", 13) == "one two three"
+    assert one_line("\x1b two\n three", None) == r"\x1b two three"

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _NAME_LENGTH: Final = 40
 _VALUE_LENGTH: Final = 120
 _TICKS: Final = "_ticks"
+_IS: Final = "is_"  # before the name of what is true or false
 _OPTIONS: Final = frozenset(OptionsInForce.__struct_fields__)
 
 
@@ -49,13 +50,13 @@ def event_line(event: LoggedEvent, *, has_run: bool) -> str:
     if has_run:
         parts.append(_run(event))
     parts.append(event.kind)
-    details = [one_line(event.cause, len(event.cause))] if event.cause else []
+    details = [one_line(event.cause, None)] if event.cause else []
     details += change_texts(event.old, event.new)
     if event.reason:
-        details.append(f'"{one_line(event.reason, len(event.reason))}"')
+        details.append(f'"{one_line(event.reason, None)}"')
     if event.actor is not None:
         who = f"{event.actor.user}@{event.actor.host}: {event.actor.command}"
-        details.append(f"by {one_line(who, len(who))}")
+        details.append(f"by {one_line(who, None)}")
     return "  ".join([*parts, "; ".join(details)]).rstrip()
 
 
@@ -64,7 +65,7 @@ def change_texts(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     found = []
     for name in dict.fromkeys((*old, *new)):
         before, after = (_value_text(name, values.get(name)) for values in (old, new))
-        shown = flag_name(name) if name in _OPTIONS else name.removesuffix(_TICKS)
+        shown = flag_name(name) if name in _OPTIONS else name.removeprefix(_IS).removesuffix(_TICKS)
         then = f"{before} -> {after}" if name in old and name in new else before if name in old else after
         found.append(f"{shown} {then}")
     return found

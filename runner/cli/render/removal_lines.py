@@ -79,7 +79,7 @@ class PlannedPruning(JsonObject, frozen=True, kw_only=True):
 def run_text(run: RunRow, holds: RunContents) -> str:
     """Return a run with the number of its jobs and answers."""
     what = f"{text.count(holds.jobs, run.unit)} and {text.count(holds.answers, 'answer')}"
-    name = short_name(one_line(run.name, len(run.name)), run.occasion, _NAME_LENGTH)
+    name = short_name(one_line(run.name, None), run.occasion, _NAME_LENGTH)
     return f"run {run.id}, {name}: {what}"
 
 
@@ -116,7 +116,7 @@ def removed_text(runs: int, files: int, freed_bytes: int) -> str:
 
 def night_text(night: NightRun) -> str:
     """Return what the removal of a run does to the night that it measured."""
-    name = one_line(night.night, len(night.night))
+    name = one_line(night.night, None)
     if night.kept is Kept.OPEN:
         return f"night {name} has no verdict yet, and would end without one"
     return f"the scores of night {name} stay; it can no longer be graded again"

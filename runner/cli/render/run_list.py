@@ -132,7 +132,7 @@ def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
 
 
 def _name(line: ListedLine, length: int) -> str:
-    return short_name(one_line(line.name, len(line.name)), line.occasion, length)
+    return short_name(one_line(line.name, None), line.occasion, length)
 
 
 def _row(line: ListedLine, name: str) -> tuple[str, ...]:

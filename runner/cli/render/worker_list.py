@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from runner.cli.render import layout, text
 from runner.rules.json_object import SCHEMA, JsonObject, Moment, Schema, about
-from runner.rules.redact import one_line
+from runner.rules.redact import one_line, plain
 from runner.rules.worker_state import WorkerState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _HEADINGS: Final = ("node", "host", "pid", "state", "since", "in flight", "version")
-_NODE_LENGTH: Final = 32
 _HOST_LENGTH: Final = 24
 
 
@@ -119,7 +118,7 @@ def drained_lines(drained: DrainedWorkers) -> list[str]:
 
 def _cells(worker: FleetWorker, now_ms: int) -> tuple[str, ...]:
     return (
-        one_line(worker.node, _NODE_LENGTH),
+        plain(worker.node),  # whole, because `workers drain` takes it
         one_line(worker.host, _HOST_LENGTH),
         str(worker.pid),
         worker.state,
