@@ -226,9 +226,7 @@ class Bucket:
             message = updates.message(asyncio.get_running_loop().time(), places)
             message |= {
                 "call_id": call_id,
-                "wanted": [
-                    _wanted(max(0, tokens), places.of_request(one.run_limits)) for one, tokens in queue
-                ],
+                "wanted": [_wanted(tokens, places.of_request(one.run_limits)) for one, tokens in queue],
                 "horizon_us": round(min((one.horizon_s for one in requests), default=0.0) * 1e6),
                 "fallback_limits": _as_message(self._fallback_limits or RateLimits()),
                 "runs": places.message(),
@@ -275,6 +273,7 @@ class Bucket:
 
 
 def _wanted(tokens: int, place: int) -> int | tuple[int, int]:
+    """Return a wanted slot as the script takes it: its tokens, and the place of its run if that has one."""
     return max(0, tokens) if place == NONE else (max(0, tokens), place)
 
 
