@@ -51,7 +51,7 @@ def _team(settings: Settings) -> tuple[str, str]:
     require_key(settings)
     if settings.redis_url is None and not socket_path(settings.home).exists():
         raise UsageError(
-            "the limits of the team are with the engine, and none is at work",
+            "the engine keeps the limits of the team, and no engine is at work",
             fix="start a run first, or set RUNNER_TEAM_RPM and RUNNER_TEAM_TPM",
         )
     return settings.effective_redis_url, settings.api_key.fingerprint if settings.api_key else ""
