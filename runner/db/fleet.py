@@ -31,7 +31,7 @@ def workers(connection: Connection) -> list[Row[Any]]:
 
 
 def drain(connection: Connection, ids: Sequence[int], now_ms: int) -> list[int]:
-    """Tell workers to drain, save those that have ended or drain already; return whom, by id, sorted."""
+    """Mark workers as draining, save those that have ended or drain already; return their ids, sorted."""
     if not ids:
         return []
     listed = ", ".join(str(int(worker)) for worker in ids)
