@@ -53,8 +53,8 @@ def is_for_all(run: str | None, *, is_all: bool, only_all: bool, others: bool = 
         raise UsageError("--dry-run and --yes are for --all", fix="leave them out, or add --all")
     if others and is_all:
         raise UsageError(
-            "with --all runs go on as they are, in the background: no flag changes them",
-            fix="runner set RUN changes one run before",
+            "with --all runs continue in the background, with the options that they have",
+            fix="leave out --timeout and options; runner set RUN changes those of one run",
         )
     return is_all
 

@@ -136,10 +136,10 @@ class Duration(click.ParamType[float]):
         return float(_parsed(self, self._parse, value, param, ctx))
 
 
-class Rate(click.ParamType[int]):
+class NumberOrNone(click.ParamType[int]):
     """A whole number from 1 up, or `none` for no limit, which is 0 inside."""
 
-    name = "rate"
+    name = "number"
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:  # noqa: ARG002
         """Return how a user types it."""

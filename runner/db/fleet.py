@@ -13,7 +13,7 @@ from runner.rules.states import JobState
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_OUT = (JobState.WAITING, JobState.COLLECTING)
+_OUTSTANDING = (JobState.WAITING, JobState.COLLECTING)
 
 
 def workers(connection: Connection) -> list[Row[Any]]:
@@ -31,7 +31,7 @@ def workers(connection: Connection) -> list[Row[Any]]:
 
 
 def drain(connection: Connection, ids: Sequence[int], now_ms: int) -> list[int]:
-    """Mark workers as draining that have not ended and were none so far; return their ids, sorted."""
+    """Mark workers as draining, save those that have ended or drain already; return their ids, sorted."""
     if not ids:
         return []
     listed = ", ".join(str(int(worker)) for worker in ids)
@@ -42,7 +42,7 @@ def drain(connection: Connection, ids: Sequence[int], now_ms: int) -> list[int]:
     return sorted(connection.execute(query, {"now": now_ms}).scalars())
 
 
-def count_others(connection: Connection, now_ms: int) -> int:
+def count_not_draining(connection: Connection, now_ms: int) -> int:
     """Return how many workers count as alive and are not draining."""
     query = text(
         "SELECT COUNT(*) FROM workers WHERE ended_at_ms IS NULL AND draining_at_ms IS NULL"
@@ -60,10 +60,10 @@ def is_drained(connection: Connection, host: str, pid: int) -> bool:
     return found is not None
 
 
-def count_out(connection: Connection) -> int:
+def count_outstanding(connection: Connection) -> int:
     """Return how many answers of all runs are at the API, to be collected."""
     total = 0
     for run in runs.active_runs(connection):
         states = counters.jobs_by_state(counters.read(connection, run.id, "state"))
-        total += sum(states[state] for state in _OUT)
+        total += sum(states[state] for state in _OUTSTANDING)
     return total

@@ -17,10 +17,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OptionsChange:
-    """The options of a run that changed, by their names: the values before and after."""
+    """The options that changed, of a run, a night or a team, by their names: the values before and after."""
 
     old: Mapping[str, Any] = field(default_factory=dict)
     new: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def between(cls, before: Mapping[str, Any], after: Mapping[str, Any]) -> OptionsChange:
+        """Return what differs; a name that is missing on one side is None there."""
+        names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
+        return cls(
+            old={name: before.get(name) for name in names}, new={name: after.get(name) for name in names}
+        )
 
 
 def options_in_force(options: runs.RunOptions) -> dict[str, Any]:
@@ -35,8 +43,7 @@ def options_in_force(options: runs.RunOptions) -> dict[str, Any]:
 def planned_change(options: runs.RunOptions, named: Mapping[str, Any]) -> OptionsChange:
     """Return which of the named values differ from a run's options."""
     before = asdict(options)
-    new = {name: value for name, value in named.items() if before[name] != value}
-    return OptionsChange(old={name: before[name] for name in new}, new=new)
+    return OptionsChange.between({name: before[name] for name in named}, named)
 
 
 def change(connection: Connection, run_id: int, named: Mapping[str, Any], now_ms: int) -> OptionsChange:

@@ -33,6 +33,7 @@ NIGHT_BEGUN: Final = "night_begun"
 NIGHT_SET: Final = "night_set"  # a later command named other options of the night
 GRADED_AGAIN: Final = "graded_again"
 TEAM_LIMITS: Final = "team_limits"
+WORKERS_DRAINED: Final = "workers_drained"  # workers were told to drain
 BASELINE: Final = "baseline"  # a night was accepted, pinned or unpinned
 
 

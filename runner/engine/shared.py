@@ -85,7 +85,9 @@ def build_shared(runtime: Runtime) -> Shared:
         database=runtime.database, now_ms=now_ms, worker=runtime.worker, team=team, bucket=buckets.name
     )
     limiter = Limiter(
-        redis, rebuild=recent_sends.read, said_limits=lambda: team_settings.said(team.name or "")
+        redis,
+        rebuild=recent_sends.read,
+        configured_limits=lambda: team_settings.configured(team.name or ""),
     )
     shared_estimates = SharedEstimates(redis)
     estimates = JobEstimates(shared_estimates, runtime.prices, now_ms, settings.prompt_overhead_tokens)

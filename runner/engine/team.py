@@ -43,20 +43,20 @@ class TeamProblem:
 class Team:
     """Reads the name from Redis, else from the API, else uses the key's fingerprint. Belongs to one loop.
 
-    `limits`: what the settings of this worker say of the team's limits.
+    `settings`: the team's limits by the settings of this worker.
     """
 
     def __init__(
         self,
         api: XAIClient,
         names: TeamNames,
-        limits: TeamSettings,
+        settings: TeamSettings,
         fingerprint: str,
         random: Random,
     ) -> None:
         self.name: str | None = None
         self._api, self._fingerprint, self._random = api, fingerprint, random
-        self._names, self._limits = names, limits
+        self._names, self._settings = names, settings
         self._problem: TeamProblem | None = None
         self._again_at = 0.0
         self._tries = 0
@@ -100,7 +100,7 @@ class Team:
 
     async def _take(self, name: str) -> None:
         """Take a name, once the limits that the settings have for the team are set."""
-        await self._limits.say(name)
+        await self._settings.apply(name)
         self.name = name
 
     async def _ask(self) -> TeamProblem | None:

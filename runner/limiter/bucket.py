@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from runner.limiter.limits import RateLimits, lowest
 from runner.limiter.pending_updates import PendingUpdates
-from runner.limiter.run_places import NONE, RunPlaces
+from runner.limiter.run_places import NO_RUN, RunPlaces
 from runner.limiter.slots import Grant, Slot, slot_id, tokens_of
 from runner.limiter.store import LimiterUnavailable
 from runner.limiter.wait_queue import fair_order, polls_at_end
@@ -226,9 +226,7 @@ class Bucket:
             message = updates.message(asyncio.get_running_loop().time(), places)
             message |= {
                 "call_id": call_id,
-                "wanted": [
-                    _wanted(max(0, tokens), places.of_request(one.run_limits)) for one, tokens in queue
-                ],
+                "wanted": [_wanted(tokens, places.of_request(one.run_limits)) for one, tokens in queue],
                 "horizon_us": round(min((one.horizon_s for one in requests), default=0.0) * 1e6),
                 "fallback_limits": _as_message(self._fallback_limits or RateLimits()),
                 "runs": places.message(),
@@ -258,11 +256,11 @@ class Bucket:
                 self._release(part)
                 continue
             place = places.of_request(request.run_limits)
-            is_own_limit = place != NONE and waits_us[place] >= 0
+            is_own_limit = place != NO_RUN and waits_us[place] >= 0
             wait_s = None
             if len(part) < len(request.tokens):
                 least_s = request.horizon_s / 2 if part or not is_own_limit else 0.0
-                retry_after_s = waits_us[place if is_own_limit else NONE] / 1e6
+                retry_after_s = waits_us[place if is_own_limit else NO_RUN] / 1e6
                 wait_s = min(max(retry_after_s, least_s), RETRY_AFTER_S_MAX)
             cost = self.in_force.minutes_of(tokens_of(slot.id) for slot in part)
             request.granted.set_result(
@@ -275,7 +273,8 @@ class Bucket:
 
 
 def _wanted(tokens: int, place: int) -> int | tuple[int, int]:
-    return max(0, tokens) if place == NONE else (max(0, tokens), place)
+    """Return a wanted slot as the script takes it: its tokens, and the place of its run if that has one."""
+    return max(0, tokens) if place == NO_RUN else (max(0, tokens), place)
 
 
 def _as_message(limits: RateLimits) -> dict[str, int]:

@@ -25,7 +25,7 @@ class RateLimits:
         return self.rpm == 0 and self.tpm == 0 and not self.rps
 
     def minutes_of(self, tokens: Iterable[int]) -> float:
-        """Return for how long requests of these tokens use the limit up that they use most."""
+        """Return how many minutes of these limits requests of these tokens use, by the scarcer of the two."""
         per_request = 1 / (self.rpm or _RPM_UNLIMITED)
         return sum(max(per_request, one / self.tpm if self.tpm else 0.0) for one in tokens)
 

@@ -50,8 +50,7 @@ local function limit_in_force(set, announced, fallback)
   return math.max(0, fallback)
 end
 
--- The limits in force: of requests a minute, of tokens a minute, of requests a second. The last is the API's
--- rule on the part of the requests that is in use, unless the request sets it.
+-- The limits in force, of requests and of tokens a minute; 0: no limit.
 local function limits_in_force(state, team_key, fallback)
   local team = redis.call('HMGET', team_key, 'rpm', 'tpm')
   return {
@@ -60,10 +59,13 @@ local function limits_in_force(state, team_key, fallback)
   }
 end
 
+-- The part of a limit that is in use; 0: no limit.
 local function share_of(limit, share)
   return limit == 0 and 0 or math.max(1, math.floor(limit * share))
 end
 
+-- The limit of a second: the API's own rule on the requests a minute that are in use, unless the fallback has
+-- one; 0: no limit.
 local function requests_a_second(rpm, fallback)
   if fallback.rps >= 0 then return fallback.rps end
   return rpm > 0 and math.max(RPS_MIN, math.floor(rpm / RPM_PER_RPS)) or 0

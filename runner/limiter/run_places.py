@@ -9,7 +9,7 @@ from runner.limiter.slots import run_of
 if TYPE_CHECKING:
     from runner.limiter.limits import RunLimits
 
-NONE: Final = 0  # the place of no run
+NO_RUN: Final = 0  # the place of a request whose run has no limits of its own
 _AS_LAST: Final = -1  # the limits that the run's bucket had last
 
 
@@ -33,7 +33,7 @@ class RunPlaces:
     def of_request(self, limits: RunLimits | None) -> int:
         """Return the place of the run that requests slots with these limits of its own."""
         if limits is None or limits.is_unlimited:
-            return NONE
+            return NO_RUN
         self._limits[limits.run] = limits.rpm or 0, limits.tpm or 0
         return self._place(limits.run)
 

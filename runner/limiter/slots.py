@@ -35,7 +35,7 @@ class Grant:
     """Slots for the first of the requested tokens; `retry_after_s`: when to request the rest, None if all.
 
     `is_own_limit`: it was the run's own limit that granted no more, and not one that other runs share.
-    `cost`: for how many minutes the slots use up the limit of the model that they use most.
+    `cost`: how many minutes of the model's limits the slots use (`RateLimits.minutes_of`).
     """
 
     slots: list[Slot]

@@ -36,14 +36,16 @@ TIMEOUT_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SaidLimits:
-    """What the settings of a worker say of the limits of its team (team_limits.lua)."""
+class ConfiguredLimits:
+    """The limits of a team by the settings of a worker: keys and arguments of team_limits.lua."""
 
     keys: tuple[str, str]
     arguments: tuple[str, str, str]
 
 
-NOTHING_SAID: Final = SaidLimits(keys=("{runner}:team:", "{runner}:team:"), arguments=("", "", ""))
+NOTHING_CONFIGURED: Final = ConfiguredLimits(
+    keys=("{runner}:team:", "{runner}:team:"), arguments=("", "", "")
+)
 
 
 class LimiterUnavailable(Unreachable):
@@ -107,9 +109,9 @@ class Store:
         """Return whether the logs are complete; they are not after Redis was emptied."""
         return bool(await self._execute(self._redis.exists(EPOCH_KEY)))
 
-    async def restore(self, entries: Entries, said: SaidLimits = NOTHING_SAID) -> None:
+    async def restore(self, entries: Entries, configured: ConfiguredLimits = NOTHING_CONFIGURED) -> None:
         """Fill emptied logs and set the team's limits again, unless another process did it meanwhile."""
-        keys, arguments = restore_call(entries, said, self._window_us)
+        keys, arguments = restore_call(entries, configured, self._window_us)
         await self._execute(self._restore(keys, arguments))
 
     async def view(self, bucket: BucketName) -> BucketView:
@@ -129,11 +131,18 @@ def state_and_log(bucket: BucketName) -> tuple[str, str]:
     return state, f"{state}:log"
 
 
-def restore_call(entries: Entries, said: SaidLimits, window_us: int) -> tuple[list[str], list[str]]:
+def restore_call(
+    entries: Entries, configured: ConfiguredLimits, window_us: int
+) -> tuple[list[str], list[str]]:
     """Return the keys and the arguments of restore.lua."""
     keys = [key for bucket in entries for key in state_and_log(bucket)]
     logs = [json.dumps(list(log)) for log in entries.values()]
-    return [EPOCH_KEY, *said.keys, *keys], [uuid.uuid4().hex, str(window_us), *said.arguments, *logs]
+    return [EPOCH_KEY, *configured.keys, *keys], [
+        uuid.uuid4().hex,
+        str(window_us),
+        *configured.arguments,
+        *logs,
+    ]
 
 
 def team_key(team: str) -> str:

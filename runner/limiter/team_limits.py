@@ -13,7 +13,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from runner import certificate_files
-from runner.limiter.store import LimiterUnavailable, SaidLimits, script, team_key
+from runner.limiter.store import ConfiguredLimits, LimiterUnavailable, script, team_key
 from runner.limiter.team_names import KEY as TEAMS_KEY
 
 if TYPE_CHECKING:
@@ -64,25 +64,25 @@ def write(redis_url: str, fingerprint: str, limits: TeamLimits) -> None:
 
 
 class TeamSettings:
-    """What the settings of this worker say of the limits of its team. `host` is the id of its host."""
+    """The limits of a team by the settings of this worker. `host` is the id of its host."""
 
     def __init__(self, redis: AsyncRedis, host: str, fingerprint: str, limits: TeamLimits) -> None:
         self._host, self._fingerprint = host, fingerprint
         self._limits = limits
         self._take_over = redis.register_script(script("team_limits"))
 
-    def said(self, team: str) -> SaidLimits:
-        """Return what they say, for the scripts."""
+    def configured(self, team: str) -> ConfiguredLimits:
+        """Return them as the scripts take them."""
         rpm, tpm = ("" if one is None else str(one) for one in (self._limits.rpm, self._limits.tpm))
-        return SaidLimits(
+        return ConfiguredLimits(
             keys=(team_key(team), team_key(self._fingerprint)), arguments=(self._host, rpm, tpm)
         )
 
-    async def say(self, team: str) -> None:
-        """Set the limits of a team, unless the settings said the same before. Raises LimiterUnavailable."""
-        said = self.said(team)
+    async def apply(self, team: str) -> None:
+        """Set the limits of a team, unless settings had the same before. Raises LimiterUnavailable."""
+        configured = self.configured(team)
         try:
-            await self._take_over(said.keys, said.arguments)
+            await self._take_over(configured.keys, configured.arguments)
         except (RedisError, OSError) as error:
             raise LimiterUnavailable(error) from error
 

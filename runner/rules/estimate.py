@@ -195,13 +195,12 @@ class _Durations:
     def duration_s(self, model: str) -> tuple[Span, Bound]:
         """Return the duration in seconds, rounded up, and the limit that binds at the high end."""
         rpm, tpm = self._of_model(model)
-        a_second = 60 * max(_RPS_MIN, rpm // _RPM_PER_RPS)
-        requests_s, *tokens_s = map(
+        by_the_second = 60 * max(_RPS_MIN, rpm // _RPM_PER_RPS)
+        requests_s, low_s, high_s = map(
             max,
-            _times_s(self._sums[models.serving(model, self._at)], min(rpm, a_second), tpm),
+            _times_s(self._sums[models.serving(model, self._at)], min(rpm, by_the_second), tpm),
             _times_s(self._all, self._given.rpm or 0, self._given.tpm or 0),
         )
-        low_s, high_s = tokens_s
         bound: Bound = "tokens" if high_s > requests_s else "requests" if requests_s else "nothing"
         return Span(low=ceil(max(requests_s, low_s)), high=ceil(max(requests_s, high_s))), bound
 

@@ -48,7 +48,9 @@ class OpenTransactions(NamedTuple):
 NO_TRANSACTIONS: Final = OpenTransactions(0, 0)  # of a database whose writers never overlap
 
 
-class _Mark(NamedTuple):
+class _Watermark(NamedTuple):
+    """What was the newest id at a time, and the first transaction that had not begun then."""
+
     newest_id: int
     next: int
     at_s: float
@@ -67,10 +69,10 @@ class EventTail:
     def __init__(self, newest_id: int) -> None:
         self.floor = max(0, newest_id - OVERLAP_IDS)
         self._shown: dict[Key, _Shown] = {}
-        self._marks: deque[_Mark] = deque()
+        self._watermarks: deque[_Watermark] = deque()
 
-    def lowered(self, newest_id: int) -> int:
-        """Return the floor for a read, given the largest id that the table has now."""
+    def lower_floor(self, newest_id: int) -> int:
+        """Lower the floor if the newest events were removed; return it. `newest_id`: the largest now."""
         self.floor = max(0, min(self.floor, newest_id - OVERLAP_IDS))
         return self.floor
 
@@ -82,8 +84,8 @@ class EventTail:
         `transactions` were open when they were read; `now_s` is of any steady clock.
         """
         due = [event for event in events if self._is_due(event, now_s)]
-        if not self._marks or self._marks[-1].newest_id != newest_id:
-            self._marks.append(_Mark(newest_id, transactions.next, now_s))
+        if not self._watermarks or self._watermarks[-1].newest_id != newest_id:
+            self._watermarks.append(_Watermark(newest_id, transactions.next, now_s))
         self._raise_floor(transactions, now_s)
         return due
 
@@ -102,10 +104,10 @@ class EventTail:
 
     def _raise_floor(self, transactions: OpenTransactions, now_s: float) -> None:
         """Raise the floor towards ids that were the newest once, whose open transactions have ended."""
-        while self._marks:
-            mark = self._marks[0]
-            if mark.next > transactions.oldest or now_s - mark.at_s < SETTLE_S:
+        while self._watermarks:
+            oldest = self._watermarks[0]
+            if oldest.next > transactions.oldest or now_s - oldest.at_s < SETTLE_S:
                 break
-            self.floor = max(self.floor, mark.newest_id - OVERLAP_IDS)
-            self._marks.popleft()
+            self.floor = max(self.floor, oldest.newest_id - OVERLAP_IDS)
+            self._watermarks.popleft()
         self._shown = {key: shown for key, shown in self._shown.items() if shown.id > self.floor}

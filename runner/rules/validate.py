@@ -205,7 +205,7 @@ def _too_large(model: str, tokens: int, shared: _Shared, tpm: float | None) -> l
                 code="prompt-above-tpm",
                 path=("messages",),
                 reason=f"{about}; {allowed:,.0f} a minute are allowed, so it could never be sent",
-                fix="shorten it, or set your team's limit: RUNNER_TEAM_TPM",
+                fix="shorten it, raise --tpm, or set your team's limit: RUNNER_TEAM_TPM",
             )
         )
     return problems

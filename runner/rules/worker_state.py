@@ -22,7 +22,7 @@ class WorkerSince(NamedTuple):
     since_ms: int
 
 
-def worker_since(
+def worker_state_since(
     *,
     started_ms: int,
     seen_ms: int,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.cli.flags import Duration, Rate
+from runner.cli.flags import Duration, NumberOrNone
 from runner.cli.render import text
 from runner.cli.render.ending_text import rerun_command
 from runner.cli.render.summary_table import summary_lines
@@ -47,10 +47,10 @@ def test_what_is_no_span_of_time_is_refused(word: str) -> None:
 
 def test_a_rate_is_a_number_or_none() -> None:
     """`none` is 0 inside: no limit."""
-    assert (Rate().convert("none", None, None), Rate().convert("60", None, None)) == (0, 60)
+    assert (NumberOrNone().convert("none", None, None), NumberOrNone().convert("60", None, None)) == (0, 60)
     for word in ("0", "-1", "1.5", "many", "٣", "9" * 13):
         with pytest.raises(click.BadParameter, match=r"none$"):
-            Rate().convert(word, None, None)
+            NumberOrNone().convert(word, None, None)
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,7 @@ class Reader:
         with self._database.read() as connection:
             transactions = event_log.open_transactions(connection)
             newest = event_log.newest_id(connection, event_log.RUNS)
-            found = event_log.above(connection, event_log.RUNS, EventFilter(), self._tail.lowered(newest))
+            found = event_log.above(connection, event_log.RUNS, EventFilter(), self._tail.lower_floor(newest))
             return kinds(self._tail.to_show(found, newest, transactions, self.now_s))
 
 

@@ -33,7 +33,7 @@ def test_each_worker_has_what_it_sends_and_fetches(database: Database) -> None:
         driver.change(lease.job_id, f"lease_owner = {first}")
     with database.read() as connection:
         found = {row.id: (row.node, row.in_flight, row.version) for row in fleet.workers(connection)}
-        out = fleet.count_out(connection)
+        out = fleet.count_outstanding(connection)
 
     assert found == {first: ("w1", 2, __version__), second: ("w2", 0, __version__)}
     assert out == 2
@@ -49,7 +49,7 @@ def test_a_worker_learns_by_its_heartbeat_that_it_is_to_drain(database: Database
         assert fleet.drain(connection, [], NOW_MS) == []
         learned = [workers.record_heartbeat(connection, worker, NOW_MS + 3) for worker in (first, second)]
         assert workers.record_heartbeat(connection, 999, NOW_MS) is False
-        others = [fleet.count_others(connection, NOW_MS + ms) for ms in (3, 3 + ALIVE_MS, 4 + ALIVE_MS)]
+        others = [fleet.count_not_draining(connection, NOW_MS + ms) for ms in (3, 3 + ALIVE_MS, 4 + ALIVE_MS)]
 
     assert learned == [True, False]
     assert others == [1, 1, 0]

@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 
 NOWHERE: Final = "http://127.0.0.1:9/v1"
 POINTS: Final = Path(__file__).with_name("trail_points.py")
-JOBS: Final = 4
+JOBS: Final = 5
 COMMANDS: Final[Mapping[str, tuple[str, ...]]] = {
     "load": ("load", "other.jsonl"),
     "set": ("set", "1", "--rpm", "60", "--budget", "0.0000000001"),
     "pause": ("pause", "1"),
     "cancel": ("cancel", "1", "--now", "--yes"),
-    "cancel some": ("cancel", "1", "--id", "j-0002", "--id", "j-0003", "--yes"),
+    "cancel some": ("cancel", "1", "--id", "j-0003", "--id", "j-0004", "--yes"),
     "retry": ("retry", "1", "--failed", "--yes"),
     "retry with another model": ("retry", "1", "--failed", "--set-model", "grok-4.5", "--yes"),
     "rm": ("rm", "2", "--yes"),
@@ -61,7 +61,7 @@ EVENTS: Final = (
 
 @pytest.fixture(scope="module")
 def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder: run 1 is at work with a failed job and one that is out, run 2 ended long ago."""
+    """Return a folder: run 1 is at work with two failed jobs and one that is out, run 2 ended long ago."""
     folder = tmp_path_factory.mktemp("begun")
     env = {"PATH": os.environ["PATH"], "RUNNER_HOME": str(folder / "home"), "HOME": str(folder)}
     write_jobs(folder / "jobs.jsonl", JOBS)
@@ -76,6 +76,7 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
         driver = RunDriver(database, run_id)
         driver.bring(JobState.FAILED)
         if run_id == 1:
+            driver.bring(JobState.FAILED)
             driver.bring(JobState.WAITING)
         else:
             with database.write() as connection:

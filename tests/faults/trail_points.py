@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import event
 
 from runner.cli.main import call
-from runner.db import user_moves
+from runner.db import model_moves, user_moves
 from runner.db.session import Database
 
 if TYPE_CHECKING:
@@ -56,7 +56,9 @@ class Points:
         Database.write = writing  # type: ignore[method-assign, assignment]
         for move in (user_moves.cancel, user_moves.abandon, user_moves.retry):
             defaults = move.__defaults__ or ()
+            assert user_moves.ROWS_MAX in defaults, move
             move.__defaults__ = tuple(1 if one == user_moves.ROWS_MAX else one for one in defaults)
+        model_moves.ROWS_MAX = 1
 
     def _executed(self, *facts: Any) -> None:
         if str(facts[2]).lstrip().upper().startswith(_WRITING):

@@ -147,8 +147,8 @@ GUARDS = (
         name="the rebuild of an emptied limiter",
         without_it="a second burst within the same minute, after Redis lost the first",
         file="runner/limiter/limiter.py",
-        old="                await self._store.restore(await self._rebuild(), self._said_limits())\n",
-        new="                await self._store.restore({}, self._said_limits())\n",
+        old="                await self._store.restore(await self._rebuild(), self._configured_limits())\n",
+        new="                await self._store.restore({}, self._configured_limits())\n",
         tests="tests/limiter/test_limiter.py -k rebuilt",
     ),
     Guard(

@@ -43,7 +43,7 @@ def start_worker(valkey: ValkeyServer, rpm: int | None = None, *, host: str = "a
 
     async def story() -> None:
         redis = connect(valkey.patient_url)
-        await TeamSettings(redis, host, KEY, TeamLimits(rpm=rpm)).say("team")
+        await TeamSettings(redis, host, KEY, TeamLimits(rpm=rpm)).apply("team")
         await redis.aclose()
 
     asyncio.run(story())
@@ -129,7 +129,7 @@ def test_an_emptied_redis_is_rebuilt_with_what_the_settings_say(valkey: ValkeySe
 
         redis = connect(valkey.patient_url)
         settings = TeamSettings(redis, "a", KEY, TeamLimits(rpm=60))
-        limits = Limiter(redis, rebuild=rebuild, said_limits=lambda: settings.said("team"))
+        limits = Limiter(redis, rebuild=rebuild, configured_limits=lambda: settings.configured("team"))
         await limits.reserve("team:b", [1], TABLE)
         await limits.close()
         await redis.aclose()

@@ -47,7 +47,7 @@ class Table:
 
     def poll(self, tail: EventTail, now_s: float) -> list[int]:
         newest = max(self.committed, default=0)
-        floor = tail.lowered(newest)
+        floor = tail.lower_floor(newest)
         found = [Event(id=number) for number in sorted(self.committed) if number > floor]
         oldest = min(self.open, default=self._next_transaction)
         transactions = OpenTransactions(oldest, self._next_transaction)
@@ -111,7 +111,7 @@ def test_an_id_that_is_given_again_is_another_event() -> None:
     for now_s in (0, 10, 20):
         tail.to_show(many, 2_000, NO_TRANSACTIONS, now_s)
     assert tail.floor == 2_000 - OVERLAP_IDS
-    floor = tail.lowered(1_000)
+    floor = tail.lower_floor(1_000)
 
     assert floor == 1_000 - OVERLAP_IDS
     again = [Event(id=number) for number in range(floor + 1, 1_001)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from runner.rules.worker_state import WorkerState, worker_since
+from runner.rules.worker_state import WorkerState, worker_state_since
 
 FRESH, STALE, ALIVE_SINCE = 1_000, 10, 500
 
@@ -31,7 +31,7 @@ def test_the_state_of_a_worker(
     expected: tuple[WorkerState, int],
 ) -> None:
     """An end on record goes first; without its engine no worker of a state folder lives."""
-    found = worker_since(
+    found = worker_state_since(
         started_ms=1,
         seen_ms=seen,
         ended_ms=ended,

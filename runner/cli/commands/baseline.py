@@ -13,6 +13,7 @@ from runner.cli.session.actor import read_actor
 from runner.cli.session.context import existing_database, read_settings
 from runner.cli.session.find_night import find_night, need_suite
 from runner.db import trail
+from runner.db.stored_options import OptionsChange
 from runner.rules.errors import UsageError
 from runner.rules.evaluation.pool import POOL_MOST
 from runner.rules.occasion import is_occasion
@@ -66,9 +67,9 @@ def command(
         if night is not None:
             actor = read_actor(settings)
             with database.write() as connection:
-                before = _marks(connection, need_suite(connection, suite))
+                before = _baseline_facts(connection, need_suite(connection, suite))
                 done = _change(connection, action, _find(connection, action, suite, night), name)
-                _record(connection, actor, before, _marks(connection, suite), database.now_ms())
+                _record(connection, actor, before, _baseline_facts(connection, suite), database.now_ms())
         with database.read() as connection:
             nights = history.read(connection, need_suite(connection, suite))
     if as_json:
@@ -131,7 +132,7 @@ def _change(connection: Connection, action: str, night: NightRow, name: str | No
     )
 
 
-def _marks(connection: Connection, suite: str) -> dict[str, dict[str, object]]:
+def _baseline_facts(connection: Connection, suite: str) -> dict[str, dict[str, object]]:
     """Return of each night of a suite, by its name, whether it is accepted and the name it is pinned as."""
     from runner.db.evaluation import nights
 
@@ -150,16 +151,16 @@ def _record(
 ) -> None:
     """Record what has changed of each night, also of one whose name as a pin another night has now."""
     for night, old in before.items():
-        new = {mark: value for mark, value in after[night].items() if value != old[mark]}
-        if new:
+        change = OptionsChange.between(old, after[night])
+        if change.new:
             trail.record_operator_event(
                 connection,
                 now_ms,
                 trail.BASELINE,
                 actor=actor,
                 run_name=night,
-                old={mark: old[mark] for mark in new},
-                new=new,
+                old=change.old,
+                new=change.new,
             )
 
 

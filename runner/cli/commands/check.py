@@ -41,8 +41,12 @@ Example, the highest cost of a file:
 @click.argument("file", type=InputPath())
 @flags.model_flag
 @flags.model_for_all_flag
-@click.option("--rpm", type=flags.Rate(), help="Requests per minute of the run.  [default: the model's]")
-@click.option("--tpm", type=flags.Rate(), help="Tokens per minute of the run.  [default: the model's]")
+@click.option(
+    "--rpm", type=flags.NumberOrNone(), help="Requests per minute of the run.  [default: the model's]"
+)
+@click.option(
+    "--tpm", type=flags.NumberOrNone(), help="Tokens per minute of the run.  [default: the model's]"
+)
 @click.option(
     "--expect-output",
     type=flags.Count(0, 10**9),

@@ -46,7 +46,7 @@ Example, who paused what today; and a log of everything:
 @flags.maybe_run_argument
 @click.option("--follow", is_flag=True, help="Also show events as they come.")
 @click.option(
-    "--since", type=flags.Duration(), metavar="TIME", help="Only events of this time (90s, 2h, 7d)."
+    "--since", type=flags.Duration(), metavar="TIME", help="Only events of the last TIME (90s, 2h, 7d)."
 )
 @click.option(
     "--kind",

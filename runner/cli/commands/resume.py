@@ -30,10 +30,10 @@ Example, with a larger budget:
 
 @click.command("resume", short_help="Continue a paused run, with other limits if you want.", help=_HELP)
 @all_runs_flags("Continue, in the background, all runs that a user paused.")
-@click.option("--limit", type=flags.Rate(), help="Send at most N jobs of the file.")
-@click.option("--rpm", type=flags.Rate(), help="Requests per minute of the run.")
-@click.option("--tpm", type=flags.Rate(), help="Tokens per minute of the run.")
-@click.option("--max-failures", type=flags.Rate(), help="Pause when N jobs have failed.")
+@click.option("--limit", type=flags.NumberOrNone(), help="Send at most N jobs of the file.")
+@click.option("--rpm", type=flags.NumberOrNone(), help="Requests per minute of the run.")
+@click.option("--tpm", type=flags.NumberOrNone(), help="Tokens per minute of the run.")
+@click.option("--max-failures", type=flags.NumberOrNone(), help="Pause when N jobs have failed.")
 @flags.budget_flag
 @click.option("--detach", is_flag=True, help="Return at once; work in the background, write no files.")
 @click.option("--timeout", type=flags.Duration(), help="Stop waiting after this time (90s, 2h); exit 7.")

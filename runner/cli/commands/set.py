@@ -25,12 +25,13 @@ if TYPE_CHECKING:
 _OF_TEAM: Final = frozenset({"rpm", "tpm"})
 
 _HELP: Final = """\
-Change options of RUN (an id or a name), in any state and at once. It stays as it is otherwise.
+Change options of RUN (an id or a name), in any state and at once. Nothing is started: a paused run stays
+paused.
 
 Workers follow within two seconds. What is set here or by a flag of `run`, `start` or `resume` stays with
-the run until a command names it again; `none` takes a bound away. A paused run stays paused. A budget
-below what is spent pauses the run. With --team the limits are those of all runs of the team together;
-the newest word holds, `none` lifts those of the model.
+the run until a command names it again; `none` takes a bound away. A budget below what is spent pauses
+the run. With --team the limits hold for each model and all runs of the team together, in place of the
+model's, until they are set again; `none` lifts the model's.
 
 \b
 Example, let a neighbour go first, then see what changed; then look only:

@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 def check_team_limits(settings: Settings) -> Iterator[Diagnosis]:
     """Report the limits in place of the models'; nothing where none are set."""
     found = _in_force(settings)
-    said = [_words(found.rpm, "requests"), _words(found.tpm, "tokens")]
-    if any(said):
-        yield ok("team limits", f"{', '.join(one for one in said if one)} to each model, set for the team")
+    parts = [_words(found.rpm, "requests"), _words(found.tpm, "tokens")]
+    if any(parts):
+        yield ok(
+            "team limits", f"{', '.join(part for part in parts if part)} to each model, set for the team"
+        )
 
 
 def _in_force(settings: Settings) -> TeamLimits:

@@ -40,7 +40,7 @@ class ListedJob(JsonObject, frozen=True, kw_only=True):
     error_code: Annotated[str | None, about("why it failed or is held (docs/errors.md)")]
     flaw: Annotated[Flaw | None, about("what its last answer lacks")]
     model: Annotated[str, about("asked for")]
-    attempts: Annotated[int, about("so many")]
+    attempts: Annotated[int, about("how many it has had")]
     ticks: Annotated[int, about(f"known cost of all attempts, {MONEY}")]
     possible_ticks: Annotated[int, about("what attempts may have cost at most that could not be read")]
     due_at: Annotated[Moment | None, about("when it is sent or asked for next")]

@@ -19,15 +19,15 @@ _COMMAND_LENGTH: Final = 60
 _FLAGS: Final = {"budget_ticks": "budget"}  # other options are named as their flags, with _ for -
 _RATES: Final = frozenset({"rpm", "tpm"})
 
-_UNSET: Final = "a minute, of this run alone; null where none was set, 0 is none"
-Value = int | str | list[str] | None
+_OWN_RATE: Final = "a minute, of this run alone; null where none was set, 0 is none"
+OptionValue = int | str | list[str] | None
 
 
 class OptionsInForce(JsonObject, frozen=True, kw_only=True):
     """What flags and `set` said of a run. It stays until a command names it again."""
 
-    rpm: Annotated[int | None, about(f"requests {_UNSET}")]
-    tpm: Annotated[int | None, about(f"tokens {_UNSET}")]
+    rpm: Annotated[int | None, about(f"requests {_OWN_RATE}")]
+    tpm: Annotated[int | None, about(f"tokens {_OWN_RATE}")]
     budget_ticks: Annotated[int | None, about(f"the most it may spend, {MONEY}; null is no budget")]
     limit: Annotated[int | None, about("only so many jobs, from the first on; null is all")]
     max_waiting: Annotated[int, about("requests that may wait for their answers at the same time")]
@@ -42,8 +42,8 @@ class ChangedOption(JsonObject, frozen=True, kw_only=True):
     """An option that has another value."""
 
     name: Annotated[str, about("its key in `options`")]
-    old: Annotated[Value, about("before")]
-    new: Annotated[Value, about("now")]
+    old: Annotated[OptionValue, about("before")]
+    new: Annotated[OptionValue, about("now")]
 
 
 class ChangedRun(JsonObject, frozen=True, kw_only=True):
@@ -112,13 +112,12 @@ def changed_run(run: RunRow, change: OptionsChange, named: Sequence[str], *, don
 
 def change_lines(change: OptionsChange, named: Mapping[str, Any]) -> list[str]:
     """Return a line for each named option: its old and new value, or that it had the value already."""
-    lines = []
-    for name, value in named.items():
-        old = change.old.get(name)
-        after = f" -> {option_text(name, value)}" if name in change.new else " (unchanged)"
-        before = option_text(name, old if name in change.new else value)
-        lines.append(f"{flag_name(name)} {before}{after}")
-    return lines
+    return [
+        _change_text(name, change.old[name], value)
+        if name in change.new
+        else f"{flag_name(name)} {option_text(name, value)} (unchanged)"
+        for name, value in named.items()
+    ]
 
 
 def flag_name(option: str) -> str:
@@ -139,6 +138,11 @@ def option_text(name: str, value: Any) -> str:
     return text.dollars(value) if name == "budget_ticks" else f"{value:,}"
 
 
+def _change_text(name: str, old: Any, new: Any) -> str:
+    """Return an option with its old and its new value: `rpm 3,000 -> 60`."""
+    return f"{flag_name(name)} {option_text(name, old)} -> {option_text(name, new)}"
+
+
 def _changed(change: OptionsChange) -> list[ChangedOption]:
     return [
         ChangedOption(name=name, old=_plain(change.old[name]), new=_plain(value))
@@ -146,7 +150,7 @@ def _changed(change: OptionsChange) -> list[ChangedOption]:
     ]
 
 
-def _plain(value: Any) -> Value:
+def _plain(value: Any) -> OptionValue:
     if isinstance(value, tuple):
         return list(value)
     return redact(value, ()) if isinstance(value, str) else value

@@ -33,7 +33,7 @@ def change_team_limits(
     try:
         old = team_limits.read(url, fingerprint)
         new = replace(old, **named)
-        change = _differences(asdict(old), asdict(new))
+        change = OptionsChange.between(asdict(old), asdict(new))
         if change.new and not dry_run:
             now_ms = database.now_ms()
             with database.write() as connection:
@@ -51,14 +51,7 @@ def _team(settings: Settings) -> tuple[str, str]:
     require_key(settings)
     if settings.redis_url is None and not socket_path(settings.home).exists():
         raise UsageError(
-            "the limits of the team are with the engine, and none is at work",
+            "the engine keeps the limits of the team, and no engine is at work",
             fix="start a run first, or set RUNNER_TEAM_RPM and RUNNER_TEAM_TPM",
         )
     return settings.effective_redis_url, settings.api_key.fingerprint if settings.api_key else ""
-
-
-def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> OptionsChange:
-    changed = [name for name in after if before[name] != after[name]]
-    return OptionsChange(
-        old={name: before[name] for name in changed}, new={name: after[name] for name in changed}
-    )

@@ -14,7 +14,7 @@ from runner.rules.counted import count, listed
 from runner.rules.errors import UsageError
 from runner.rules.json_object import SCHEMA
 from runner.rules.redact import plain
-from runner.rules.worker_state import WorkerState, worker_since
+from runner.rules.worker_state import WorkerState, worker_state_since
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from runner.db.trail import Actor
     from runner.settings import Settings
 
-DRAINED: Final = "workers_drained"
 _NAMED_MAX: Final = 5
 _LIVING: Final = (WorkerState.ALIVE, WorkerState.DRAINING)
 
@@ -47,7 +46,7 @@ def read_fleet(settings: Settings, connection: Connection, now_ms: int) -> dict[
     is_engine_alive = StateFolder(settings.home).has_engine() if settings.embedded else None
     found = {}
     for row in fleet.workers(connection):
-        state, since_ms = worker_since(
+        state, since_ms = worker_state_since(
             started_ms=row.started_at_ms,
             seen_ms=row.seen_at_ms,
             ended_ms=row.ended_at_ms,
@@ -98,15 +97,20 @@ def drain_workers(connection: Connection, plan: DrainPlan, actor: Actor) -> Drai
     begun = [plan.nodes[worker] for worker in fleet.drain(connection, [*plan.nodes], now_ms)]
     if begun:
         trail.record_operator_event(
-            connection, now_ms, DRAINED, actor=actor, cause=listed(begun, _NAMED_MAX), new={"workers": begun}
+            connection,
+            now_ms,
+            trail.WORKERS_DRAINED,
+            actor=actor,
+            cause=listed(begun, _NAMED_MAX),
+            new={"workers": begun},
         )
     return DrainedWorkers(
         schema=SCHEMA,
         draining=begun,
         already=plan.already,
         too_old=plan.too_old,
-        others=fleet.count_others(connection, now_ms),
-        out=fleet.count_out(connection),
+        others=fleet.count_not_draining(connection, now_ms),
+        out=fleet.count_outstanding(connection),
     )
 
 

@@ -79,7 +79,7 @@ class EventFollower:
             for table in event_log.TABLES:
                 newest_id = event_log.newest_id(connection, table)
                 tail = tails.setdefault(table, EventTail(newest_id))
-                found = event_log.above(connection, table, self.wanted, tail.lowered(newest_id))
+                found = event_log.above(connection, table, self.wanted, tail.lower_floor(newest_id))
                 new.append(tail.to_show(found, newest_id, transactions, now_s))
             before = [] if self.has_begun else read_events(connection, self.wanted, self.rows_max)
             has_stopped = self._has_stopped(connection)

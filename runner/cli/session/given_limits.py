@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from runner.rules.rate_limits import GivenLimits
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from runner.settings import Settings
 
 
 def given_limits(settings: Settings, rpm: int | None, tpm: int | None) -> GivenLimits:
     """Return them. `rpm` and `tpm` are the flags; None: not given, 0: no limit."""
     return GivenLimits(rpm=rpm, tpm=tpm, team_rpm=settings.team_rpm, team_tpm=settings.team_tpm)
+
+
+def named_prompt_tpm(settings: Settings, named: Mapping[str, Any]) -> float | None:
+    """Return the tokens a minute that a prompt has to fit, by the options that a command names."""
+    return given_limits(settings, named.get("rpm"), named.get("tpm")).prompt_tpm

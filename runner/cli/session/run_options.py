@@ -30,7 +30,7 @@ def run_options(
     options = (
         output_flag(f"{output_default}, in this folder"),
         click.option("--force", is_flag=True, help="Replace output files that another run wrote."),
-        click.option("--limit", type=flags.Rate(), help=f"Send at most N {unit}."),
+        click.option("--limit", type=flags.NumberOrNone(), help=f"Send at most N {unit}."),
         *_WORK,
     )
 
@@ -57,12 +57,12 @@ def _limits(
         flags.budget_flag,
         click.option(
             "--rpm",
-            type=flags.Rate(),
+            type=flags.NumberOrNone(),
             help="Requests per minute of this run; the model's limit applies as well.",
         ),
         click.option(
             "--tpm",
-            type=flags.Rate(),
+            type=flags.NumberOrNone(),
             help="Tokens per minute of this run; the model's limit applies as well.",
         ),
         click.option(
@@ -88,7 +88,7 @@ def _limits(
             show_default=True,
             help="Accepted requests that may wait for their answers at the same time.",
         ),
-        click.option("--max-failures", type=flags.Rate(), help="Pause when N jobs have failed."),
+        click.option("--max-failures", type=flags.NumberOrNone(), help="Pause when N jobs have failed."),
     )
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import orjson
 
 from runner.db import trail
 from runner.db.evaluation import nights
 from runner.db.evaluation.items import AskedItems
+from runner.db.stored_options import OptionsChange
 from runner.evals.grading.suite_graders import grader_hashes
 from runner.evals.night.compile_night import printed_metadata
 from runner.evals.night.night_options import read_options
@@ -63,16 +64,16 @@ def begin_night(
             earlier = read_options(found.options)
             options = options.carried_on(earlier, named)
             nights.set_options(connection, found.id, options.encoded())
-            old, new_ones = _differing(earlier.in_force(), options.in_force())
-            if old or new_ones:
+            change = OptionsChange.between(earlier.in_force(), options.in_force())
+            if change.new:
                 trail.record_operator_event(
                     connection,
                     database.now_ms(),
                     trail.NIGHT_SET,
                     actor=actor,
                     run_name=found.name,
-                    old=old,
-                    new=new_ones,
+                    old=change.old,
+                    new=change.new,
                 )
             found = replace(found, options=options.encoded())
             check(found)
@@ -100,12 +101,6 @@ def begin_night(
         )
         check(night)
     return night, True
-
-
-def _differing(old: dict[str, Any], new: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the values before and after of the options that differ; None where there was or is none."""
-    names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
-    return {name: old.get(name) for name in names}, {name: new.get(name) for name in names}
 
 
 def _refuse_other(found: NightRow, content: Content, suite: Suite) -> None:
