@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +14,8 @@ from runner.limiter.team_limits import read_with
 from runner.limiter.team_names import KEY as TEAMS_KEY
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from runner.limiter.limits import BucketView
     from runner.limiter.team_limits import TeamLimits
 
@@ -49,28 +52,22 @@ class UsageReader:
 
     def read(self) -> list[BucketUsage]:
         """Return the buckets used in the last two windows, by name. Raises LimiterUnavailable."""
-        try:
+        with _reported():
             if not self._redis.exists(EPOCH_KEY):
                 return []
             prefix = state_and_log(f"{self._team()}:")[0]
             found = [name.decode() for name in self._redis.scan_iter(f"{_escaped(prefix)}*{_LOG}", _SCAN)]
             return [self._usage(name.removesuffix(_LOG)) for name in sorted(found)]
-        except (RedisError, OSError) as error:
-            raise LimiterUnavailable(error) from error
 
     def read_run(self, run: int) -> BucketView:
         """Return the limits that a run has for itself, and their usage. Raises LimiterUnavailable."""
-        try:
+        with _reported():
             return read_view(self._view(keys=state_and_log(run), args=[self._window_us]))
-        except (RedisError, OSError) as error:
-            raise LimiterUnavailable(error) from error
 
     def read_team(self) -> TeamLimits:
         """Return the limits that were set for the team. Raises LimiterUnavailable."""
-        try:
+        with _reported():
             return read_with(self._redis, self._fingerprint or "")
-        except (RedisError, OSError) as error:
-            raise LimiterUnavailable(error) from error
 
     def _usage(self, state: str) -> BucketUsage:
         reply = self._view(keys=[state, f"{state}{_LOG}"], args=[self._window_us])
@@ -79,6 +76,15 @@ class UsageReader:
     def _team(self) -> str:
         found = self._redis.hget(TEAMS_KEY, self._fingerprint) if self._fingerprint else None
         return found.decode() if isinstance(found, bytes) else "*"
+
+
+@contextmanager
+def _reported() -> Iterator[None]:
+    """Raise LimiterUnavailable in place of the errors of Redis."""
+    try:
+        yield
+    except (RedisError, OSError) as error:
+        raise LimiterUnavailable(error) from error
 
 
 def _escaped(pattern: str) -> str:

@@ -71,21 +71,6 @@ def change_texts(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def _value_text(name: str, value: object) -> str:
-    """Return the value of an option, of a state or of a count; what is in ticks by its name is in dollars."""
-    if name in _OPTIONS:
-        return option_text(name, value)
-    if value is None or value == []:
-        return "none"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return text.dollars(value) if name.endswith(_TICKS) else f"{value:,}"
-    if isinstance(value, list):
-        return ", ".join(one_line(str(item), _VALUE_LENGTH) for item in value)
-    return one_line(str(value), _VALUE_LENGTH)
-
-
 def event_object(event: LoggedEvent) -> EventObject:
     """Return the object of an event."""
     actor = event.actor
@@ -101,6 +86,21 @@ def event_object(event: LoggedEvent) -> EventObject:
         new=dict(event.new),
         reason=event.reason,
     )
+
+
+def _value_text(name: str, value: object) -> str:
+    """Return the value of an option, of a state or of a count; what is in ticks by its name is in dollars."""
+    if name in _OPTIONS:
+        return option_text(name, value)
+    if value is None or value == []:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return text.dollars(value) if name.endswith(_TICKS) else f"{value:,}"
+    if isinstance(value, list):
+        return ", ".join(one_line(str(item), _VALUE_LENGTH) for item in value)
+    return one_line(str(value), _VALUE_LENGTH)
 
 
 def _run(event: LoggedEvent) -> str:
