@@ -9,7 +9,7 @@ import pytest
 from live_runner import LiveRunner, Simulator, wait_until, write_jobs
 from test_commands import GOOD, Place
 
-from runner.db import runs
+from runner.db import runs, stored_options
 from runner.db.session import Database
 from runner.rules.states import PauseReason, RunState
 
@@ -39,6 +39,8 @@ def several(tmp_path: Path) -> Place:
                 runs.start(connection, run, database.now_ms())
             if state == "waiting":
                 runs.wait(connection, run, "the API is away", database.now_ms())
+            if reason is PauseReason.BUDGET:
+                stored_options.change(connection, run, {"budget_ticks": 1}, database.now_ms())
             if reason is not None:
                 runs.pause(connection, run, reason, "because", database.now_ms())
     assert database is not None

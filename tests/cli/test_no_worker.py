@@ -21,6 +21,7 @@ from runner.cli.render.status_lines import status_lines
 from runner.cli.session.run_start import RunStart
 from runner.cli.session.work import activate_run
 from runner.db import runs, workers
+from runner.db.runs import RunOptions
 from runner.rules.states import JobState, PauseReason
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def test_only_a_run_with_work_for_a_worker_misses_one(
     database: Database, state: str, job: JobState, command: str | None
 ) -> None:
     """And it names a command that gives it one."""
-    driver = new_run(database, JOBS)
+    driver = new_run(database, JOBS, RunOptions(budget_ticks=1 if state == "budget" else None))
     driver.bring(job)
     move(driver, state)
 

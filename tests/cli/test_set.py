@@ -157,6 +157,17 @@ def test_a_budget_below_what_is_spent_pauses_the_run(place: Place) -> None:
     assert json.loads(place.call("status 1 --json").stdout)["state"] == "paused"
 
 
+def test_a_run_whose_budget_was_taken_away_is_resumed_without_one(place: Place) -> None:
+    """`set`, `status` and `resume --all` name the same command."""
+    place.call("set 1 --budget 0.0000000001")
+    assert place.call("status 1").stdout.endswith("runner resume 1 --budget USD\n")
+    assert "to continue: runner resume 1\n" in place.call("set 1 --budget none").stderr
+
+    assert place.call("status 1").stdout.endswith("runner resume 1\n")
+    left = json.loads(place.call("resume --all --json").stdout)["left"]
+    assert [run["command"] for run in left] == ["runner resume 1"]
+
+
 def test_a_run_in_any_state_can_be_changed(place: Place) -> None:
     """A cancelled one, too: its options hold when jobs of it are sent again."""
     place.call("cancel 1 --now --yes")

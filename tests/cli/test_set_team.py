@@ -86,6 +86,11 @@ def test_what_is_no_limit_of_a_team_is_refused(team: Team, words: str) -> None:
     assert "error: " in team.call(words, 2)[1]
 
 
+def test_the_cure_for_nothing_named_is_a_limit_of_a_team(team: Team) -> None:
+    """A budget, which a run may have, would be refused."""
+    assert team.call("set --team", 2)[1].endswith("fix: name an option, such as --rpm 480 or --tpm none\n")
+
+
 def test_nothing_is_on_record_where_redis_does_not_answer(team: Team) -> None:
     """The change and its event go together."""
     team.env["RUNNER_REDIS_URL"] = "redis://127.0.0.1:1/0"

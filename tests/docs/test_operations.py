@@ -17,6 +17,8 @@ import pytest
 from live_runner import KEY, LiveRunner, Simulator, write_jobs
 from ruamel.yaml import YAML
 
+from runner.cli.session import drain_workers
+from runner.db import events, trail
 from runner.rules.exit_codes import ExitCode
 from runner.settings import TABLE
 
@@ -105,6 +107,19 @@ def books(environment: dict[str, str]) -> dict[str, int]:
     ) as reply:
         found: dict[str, int] = json.load(reply)
     return found
+
+
+def test_the_page_has_all_kinds_of_events_that_have_a_name() -> None:
+    """`events --kind` takes them."""
+    named = {
+        value
+        for module in (events, trail, drain_workers)
+        for name, value in vars(module).items()
+        if name.isupper() and not name.startswith("_") and isinstance(value, str)
+    }
+
+    assert {"started", "set", "removed", "workers_drained"} <= named
+    assert [kind for kind in sorted(named) if f"`{kind}`" not in PAGE] == []
 
 
 def test_the_cron_lines_run_as_cron_runs_them(user: tuple[Path, dict[str, str]]) -> None:

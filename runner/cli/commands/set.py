@@ -63,7 +63,8 @@ def command(
     """Change options of RUN (an id or a name), in any state and at once."""
     options = flags.take_options(given)
     if not options:
-        raise UsageError("nothing to set", fix="name an option, such as --rpm 60 or --budget none")
+        such_as = "--rpm 480 or --tpm none" if team else "--rpm 60 or --budget none"
+        raise UsageError("nothing to set", fix=f"name an option, such as {such_as}")
     settings = read_settings()
     if team:
         _set_team(settings, run, options, reason, dry_run=dry_run, as_json=as_json, quiet=quiet)

@@ -142,11 +142,19 @@ def _collecting(snapshot: Snapshot) -> str:
     return f"still collecting {text.count(snapshot.unsettled, 'answer')}"
 
 
+def _has_lost_its_budget(run: RunRow) -> bool:
+    """Return whether the budget that paused a run was taken away since."""
+    return run.pause_reason == PauseReason.BUDGET and run.options.budget_ticks is None
+
+
 def _remedy(run: RunRow) -> str:
+    if _has_lost_its_budget(run):
+        return ""
     file = "file" if run.recipe is None else "table or the prompt"
     return _REMEDY.get(run.pause_reason or "", "").format(run=run.id, unit=run.unit, file=file)
 
 
 def resume_command(run: RunRow) -> str:
     """Return the command that continues a paused run."""
-    return f"runner resume {run.id}{_RAISE_BOUND.get(run.pause_reason or '', '')}"
+    bound = "" if _has_lost_its_budget(run) else _RAISE_BOUND.get(run.pause_reason or "", "")
+    return f"runner resume {run.id}{bound}"
