@@ -165,10 +165,13 @@ def count_in_flight(connection: Connection, run_id: int) -> int:
 def recount(connection: Connection, run_id: int) -> bool:
     """Count the jobs' states and sum the uncertain costs in the tables; return whether a counter differed.
 
-    Counters that differ are corrected; so is the series, whose sums are the counters.
+    Counters that differ are corrected; so is the series, whose sums are the counters. Where the series lacks
+    something, a worker of an older version did not count the attempts either: they are counted then.
     """
     differences = {("state", state): n for state, n in _states_missing(connection, run_id).items()}
     differences |= {("ticks", key): n for key, n in _uncertain_ticks_missing(connection, run_id).items()}
+    if run_series.is_behind(connection, run_id):
+        differences |= {("attempts", key): n for key, n in _attempts_missing(connection, run_id).items()}
     deltas = Deltas(0)
     for (kind, key), n in differences.items():
         deltas.add(run_id, kind, key, n)
@@ -193,6 +196,21 @@ def _uncertain_ticks_missing(connection: Connection, run_id: int) -> dict[str, i
         for column, key in (("probable_ticks", "probable_extra"), ("possible_ticks", "possible_extra"))
     )
     query = text(f"SELECT {each} FROM attempts WHERE {UNCERTAIN} AND job_id >= :first AND job_id < :last")
+    values = {"run": run_id, "first": job_id(run_id, 0), "last": job_id(run_id + 1, 0)}
+    return {key: int(n) for key, n in connection.execute(query, values).mappings().one().items()}
+
+
+def _attempts_missing(connection: Connection, run_id: int) -> dict[str, int]:
+    """Return by how many attempts two counters that came with the series are too low. Reads all attempts."""
+    columns = {
+        "sent": "CASE WHEN outcome IN ('not_sent', 'withheld') THEN 0 ELSE 1 END",
+        "priced": "CASE WHEN ticks_source IN ('reported', 'estimated') THEN 1 ELSE 0 END",
+    }
+    each = ", ".join(
+        f"COALESCE(SUM({column}), 0) - {_counted('attempts', key)} AS {key}"
+        for key, column in columns.items()
+    )
+    query = text(f"SELECT {each} FROM attempts WHERE job_id >= :first AND job_id < :last")
     values = {"run": run_id, "first": job_id(run_id, 0), "last": job_id(run_id + 1, 0)}
     return {key: int(n) for key, n in connection.execute(query, values).mappings().one().items()}
 

@@ -61,7 +61,8 @@ def _known(connection: Connection, run_id: int | None) -> list[DailyCost]:
             " (SELECT run_id, at_ms, model, SUM(priced) AS answers, SUM(total_tokens) AS tokens,"
             " SUM(reported_ticks) AS reported, SUM(estimated_ticks) AS estimated"
             f" FROM run_series {condition} GROUP BY run_id, at_ms, model) AS buckets"
-            " GROUP BY 1, 2, 3 HAVING SUM(answers) <> 0 ORDER BY 1, 3, 2"
+            " GROUP BY 1, 2, 3 HAVING SUM(answers) <> 0 OR SUM(reported) <> 0 OR SUM(estimated) <> 0"
+            " ORDER BY 1, 3, 2"
         ),
         {} if run_id is None else {"run": run_id},
     )

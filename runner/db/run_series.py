@@ -108,6 +108,11 @@ def mend(connection: Connection, run_id: int) -> bool:
     return any(missing.values())
 
 
+def is_behind(connection: Connection, run_id: int) -> bool:
+    """Return whether the series of a run lacks something of its counters."""
+    return any(_missing(connection, run_id).values())
+
+
 def _missing(connection: Connection, run_id: int) -> dict[str, int]:
     """Return by how much each column is too low.
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from runner.db.events import RecordEvent
 
 NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+HIDDEN: Final = "(a command)"  # the value of --on-end in events
 LOADED: Final = "loaded"  # the kind of an event: a command loaded the run
 SET: Final = "set"  # options changed, and nothing else
 JOBS_CANCELLED: Final = "jobs_cancelled"  # some jobs; "cancelled" is the end of a whole run
@@ -89,6 +90,15 @@ def record_operator_event(
     name = None if run_name is None else stored_text(run_name)
     columns = {"run_id": run_id, "run_name": name, "at_ms": at_ms, "kind": kind, "cause": stored_text(cause)}
     return _insert(connection, "operator_events", columns | _by(actor, old, new))
+
+
+def lock_operator_events(connection: Connection) -> None:
+    """Let no other transaction record an operator's event until this one ends: it reads what it changes.
+
+    On SQLite a writing transaction is alone anyway.
+    """
+    if connection.dialect.name != "sqlite":
+        connection.execute(text("LOCK TABLE operator_events IN SHARE ROW EXCLUSIVE MODE"))
 
 
 def recorded_by(
@@ -199,5 +209,11 @@ def _encoded_or_none(values: Mapping[str, Any]) -> str | None:
 
 def _encoded(values: Mapping[str, Any]) -> str:
     """Return a JSON object without secrets, in ASCII: what is no text is an escape, and NUL, too."""
-    shown = {name: redact(one, ()) if isinstance(one, str) else one for name, one in values.items()}
-    return json.dumps(shown)
+    return json.dumps({name: _recordable(name, one) for name, one in values.items()})
+
+
+def _recordable(name: str, value: Any) -> Any:
+    """Return a value as an event may show it: the command of --on-end may hold a token."""
+    if name == "on_end" and value is not None:
+        return HIDDEN
+    return redact(value, ()) if isinstance(value, str) else value

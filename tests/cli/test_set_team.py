@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import shlex
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
-from actors import trail_of
+from actors import ANN, trail_of
 from cli_calls import run_command
 from live_runner import KEY
 from servers import RedisServer
 
+from runner.cli.session.change_team_limits import change_team_limits
+from runner.cli.session.context import read_settings
 from runner.db.session import Database
 from runner.limiter.team_limits import TeamLimits, read
 from runner.rules.secret import Secret
@@ -70,6 +74,26 @@ def test_the_limits_of_a_team_are_set_and_recorded(team: Team) -> None:
         ("team_limits", {"rpm": None}, {"rpm": 480}, "the demo"),
         ("team_limits", {"tpm": None}, {"tpm": 0}, None),
     ]
+
+
+def test_commands_at_once_keep_the_limits_of_each_other(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each changes what it names; the old and new values of the events follow one another."""
+    team.call("set --team --rpm 1 --tpm 1")
+    for name, value in team.env.items():
+        monkeypatch.setenv(name, value)
+    settings, database = read_settings(), Database(team.database_url)
+    rounds = range(2, 20)
+    with ThreadPoolExecutor(2) as threads:
+        for number in rounds:
+            given = ({"rpm": number}, {"tpm": number})
+            change = partial(change_team_limits, settings, database, ANN, dry_run=False)
+            list(threads.map(change, given))
+            assert team.limits() == TeamLimits(rpm=number, tpm=number)
+    database.close()
+
+    found = [(old, new) for _, old, new, _ in team.trail()[1:]]
+    expected = [({name: n - 1}, {name: n}) for n in rounds for name in ("rpm", "tpm")]
+    assert sorted(found, key=str) == sorted(expected, key=str)
 
 
 def test_a_dry_run_of_a_team_changes_nothing(team: Team) -> None:

@@ -6,11 +6,14 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from actors import ANN
 from cli_calls import run_command
 from run_driver import new_run
 from sqlalchemy import text
 from test_commands import Place
 
+from runner.cli.render.worker_list import drained_lines
+from runner.cli.session.drain_workers import DrainPlan, drain_workers
 from runner.db import workers
 from runner.db.session import Database
 from runner.rules.states import JobState
@@ -103,6 +106,20 @@ def test_a_drain_is_recorded_once_with_who_did_it(shared: SharedPlace) -> None:
     assert event["new"] == {"workers": ["w1@a"]}
     assert event["actor"]["command"].startswith("runner workers drain w1@a")
     assert listed(shared) == {"w1@a": "draining", "w2@a": "alive"}
+
+
+def test_of_two_drains_at_once_one_finds_the_worker_draining(shared: SharedPlace) -> None:
+    """Both planned it while the worker did not drain yet; other workers are alive."""
+    worker = shared.register("w1@a")
+    shared.register("w2@a")
+    plan = DrainPlan(nodes={worker: "w1@a"}, already=[], too_old=[])
+    told = []
+    for _ in range(2):
+        with shared.database.write() as connection:
+            told.append(drained_lines(drain_workers(connection, plan, ANN)))
+
+    assert told[0][0].startswith("1 worker to drain")
+    assert told[1] == ["w1@a is draining already"]
 
 
 def test_the_last_worker_leaves_answers_that_wait(shared: SharedPlace) -> None:

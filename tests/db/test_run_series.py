@@ -251,6 +251,24 @@ def test_a_series_that_lacks_something_is_mended(database: Database) -> None:
     assert {row.model for row in buckets(driver)} == {"", "grok-4.3"}
 
 
+def test_costs_have_the_answers_that_an_older_worker_collected(database: Database) -> None:
+    """It counts tokens and money, but no buckets, and not what is sent and priced."""
+    driver = new_run(database, 2)
+    answer(driver, NOW_MS)
+    whole = sums(driver)
+    with database.write() as connection:
+        [expected] = daily_costs.read(connection, driver.run_id)
+        connection.execute(text("DELETE FROM run_series"))
+        connection.execute(
+            text("DELETE FROM run_counters WHERE kind = 'attempts' AND key IN ('sent', 'priced')")
+        )
+        counters.recount(connection, driver.run_id)
+        [found] = daily_costs.read(connection, driver.run_id)
+
+    assert sums(driver) == counted(driver) == whole
+    assert (found.answers, found.tokens, found.ticks) == (expected.answers, expected.tokens, expected.ticks)
+
+
 def test_a_removed_run_leaves_no_buckets(database: Database) -> None:
     """Those of others stay."""
     gone, stays = new_run(database, 1, identity="a"), new_run(database, 1, identity="b")

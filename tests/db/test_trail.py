@@ -32,14 +32,32 @@ def test_an_event_has_who_what_before_and_after_and_why(database: Database) -> N
             NOW_MS,
             trail.SET,
             actor=actor,
-            old={"on_end": HOSTILE},
+            old={"name": HOSTILE},
             new={"rpm": 60},
         )
 
     (found,) = trail_of(database)
-    assert (found.old, found.new) == ({"on_end": HOSTILE}, {"rpm": 60})
+    assert (found.old, found.new) == ({"name": HOSTILE}, {"rpm": 60})
     assert found.command == f"runner set {HOSTILE}"
     assert found.reason == f"because {HOSTILE}".replace("\0", "\ufffd")
+
+
+def test_an_event_does_not_show_the_command_of_on_end(database: Database) -> None:
+    """It may hold a token; that there is none is told."""
+    driver, command = new_run(database, 1), "curl -H 'Authorization: Bearer abc' https://example.org"
+    with database.write() as connection:
+        trail.record(
+            connection,
+            driver.run_id,
+            NOW_MS,
+            trail.SET,
+            actor=ANN,
+            old={"on_end": None},
+            new={"on_end": command},
+        )
+
+    (found,) = trail_of(database)
+    assert (found.old, found.new) == ({"on_end": None}, {"on_end": trail.HIDDEN})
 
 
 def test_an_operators_event_outlives_the_run(database: Database) -> None:

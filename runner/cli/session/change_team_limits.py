@@ -26,17 +26,22 @@ def change_team_limits(
 ) -> OptionsChange:
     """Set the named limits of the team of the API key; return what that changed, or with `dry_run` would.
 
-    Redis is written last before the commit: where it fails, nothing is on record. Only a kill between the two
-    leaves a change without its event. Raises Unreachable, and UsageError where no engine holds the limits.
+    Two commands at once change them one after the other. Redis is written last before the commit: where it
+    fails, nothing is on record. Only a kill between the two leaves a change without its event. Raises
+    Unreachable, and UsageError where no engine holds the limits.
     """
     url, fingerprint = _team(settings)
     try:
-        old = team_limits.read(url, fingerprint)
-        new = replace(old, **named)
-        change = OptionsChange.between(asdict(old), asdict(new))
-        if change.new and not dry_run:
-            now_ms = database.now_ms()
-            with database.write() as connection:
+        if dry_run:
+            old = team_limits.read(url, fingerprint)
+            return OptionsChange.between(asdict(old), asdict(replace(old, **named)))
+        now_ms = database.now_ms()
+        with database.write() as connection:
+            trail.lock_operator_events(connection)
+            old = team_limits.read(url, fingerprint)
+            new = replace(old, **named)
+            change = OptionsChange.between(asdict(old), asdict(new))
+            if change.new:
                 trail.record_operator_event(
                     connection, now_ms, trail.TEAM_LIMITS, actor=actor, old=change.old, new=change.new
                 )

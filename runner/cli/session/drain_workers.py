@@ -92,9 +92,14 @@ def _plan(chosen: Mapping[int, FleetWorker]) -> DrainPlan:
 
 
 def drain_workers(connection: Connection, plan: DrainPlan, actor: Actor) -> DrainedWorkers:
-    """Let the workers of a plan drain; record one event of the command unless all of them did already."""
+    """Let the workers of a plan drain; record one event of the command unless all of them did already.
+
+    A worker that another command let drain since the plan was made counts as draining already.
+    """
     now_ms = clock_ms(connection)
-    begun = [plan.nodes[worker] for worker in fleet.drain(connection, [*plan.nodes], now_ms)]
+    drained = fleet.drain(connection, [*plan.nodes], now_ms)
+    begun = [plan.nodes[worker] for worker in drained]
+    by_others = [node for worker, node in plan.nodes.items() if worker not in drained]
     if begun:
         trail.record_operator_event(
             connection,
@@ -107,7 +112,7 @@ def drain_workers(connection: Connection, plan: DrainPlan, actor: Actor) -> Drai
     return DrainedWorkers(
         schema=SCHEMA,
         draining=begun,
-        already=plan.already,
+        already=plan.already + by_others,
         too_old=plan.too_old,
         others=fleet.count_not_draining(connection, now_ms),
         out=fleet.count_outstanding(connection),
