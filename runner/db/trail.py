@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from runner.db.events import RecordEvent
 
 NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
-HIDDEN: Final = "(a command)"  # the value of --on-end in events
+_HIDDEN: Final = "(a command)"  # the value of --on-end in events
 LOADED: Final = "loaded"  # the kind of an event: a command loaded the run
 SET: Final = "set"  # options changed, and nothing else
 JOBS_CANCELLED: Final = "jobs_cancelled"  # some jobs; "cancelled" is the end of a whole run
@@ -215,5 +215,5 @@ def _encoded(values: Mapping[str, Any]) -> str:
 def _recordable(name: str, value: Any) -> Any:
     """Return a value as an event may show it: the command of --on-end may hold a token."""
     if name == "on_end" and value is not None:
-        return HIDDEN
+        return _HIDDEN
     return redact(value, ()) if isinstance(value, str) else value

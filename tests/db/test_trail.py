@@ -57,7 +57,7 @@ def test_an_event_does_not_show_the_command_of_on_end(database: Database) -> Non
         )
 
     (found,) = trail_of(database)
-    assert (found.old, found.new) == ({"on_end": None}, {"on_end": trail.HIDDEN})
+    assert (found.old, found.new) == ({"on_end": None}, {"on_end": "(a command)"})
 
 
 def test_an_operators_event_outlives_the_run(database: Database) -> None:
