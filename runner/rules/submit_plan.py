@@ -11,7 +11,7 @@ from runner.rules import retry
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-UNSENT_BYTES_MAX: Final = 24 << 20  # bodies in memory; one job of any size always fits
+HELD_BYTES_MAX: Final = 24 << 20  # bodies in memory; one job of any size always fits
 CHUNK_FIRST: Final = 16
 CHUNK_MAX: Final = 300
 CHUNK_MIN: Final = 4
@@ -41,9 +41,8 @@ class SendState:
     """What one process has sent and has no reply to yet.
 
     `unreplied`: recorded attempts without a reply. `held_bytes`: the bodies in memory, until their attempts
-    are concluded.
-    `is_exclusive`: one of them has to be alone. `should_probe`: the last requests failed, or the run waits
-    for a service, so one request at a time finds out whether it is back.
+    are concluded. `is_exclusive`: one of them has to be alone. `should_probe`: the last requests failed, or
+    the run waits for a service, so one request at a time finds out whether it is back.
     """
 
     unreplied: int
@@ -111,11 +110,11 @@ def _without_exclusive(jobs: Sequence[J], unreplied: int) -> list[J]:
 
 
 def _fit_memory(jobs: Sequence[J], held_bytes: int) -> list[J]:
-    """Return the first jobs whose bodies fit into UNSENT_BYTES_MAX, with those that wait for a reply."""
+    """Return the first jobs whose bodies fit into HELD_BYTES_MAX, with those that wait for a reply."""
     bytes_held, count = held_bytes, 0
     for job in jobs:
         bytes_held += job.body_bytes
-        if bytes_held > UNSENT_BYTES_MAX and bytes_held > job.body_bytes:
+        if bytes_held > HELD_BYTES_MAX and bytes_held > job.body_bytes:
             break
         count += 1
     return list(jobs[:count])

@@ -13,7 +13,7 @@ from runner.rules.submit_plan import (
     CHUNK_FIRST,
     CHUNK_MAX,
     CHUNK_MIN,
-    UNSENT_BYTES_MAX,
+    HELD_BYTES_MAX,
     SendState,
     is_last_try,
     next_chunk,
@@ -106,12 +106,12 @@ def test_the_bucket_is_that_of_the_first_job() -> None:
     ("sizes", "held", "count"),
     [
         ((1, 1), 0, 2),
-        ((UNSENT_BYTES_MAX, 1), 0, 1),
-        ((1, UNSENT_BYTES_MAX), 0, 1),
-        ((2 * UNSENT_BYTES_MAX,), 0, 1),
-        ((2 * UNSENT_BYTES_MAX,), 1, 0),
-        ((1,), UNSENT_BYTES_MAX, 0),
-        ((1, 1), UNSENT_BYTES_MAX - 1, 1),
+        ((HELD_BYTES_MAX, 1), 0, 1),
+        ((1, HELD_BYTES_MAX), 0, 1),
+        ((2 * HELD_BYTES_MAX,), 0, 1),
+        ((2 * HELD_BYTES_MAX,), 1, 0),
+        ((1,), HELD_BYTES_MAX, 0),
+        ((1, 1), HELD_BYTES_MAX - 1, 1),
     ],
 )
 def test_what_waits_for_a_reply_fits_into_memory(sizes: tuple[int, ...], held: int, count: int) -> None:
@@ -125,12 +125,12 @@ JOBS = st.builds(
     name=st.integers(0, 10**6),
     model=st.sampled_from(sorted(BUCKETS)),
     extras=st.integers(0, LAST + 1),
-    body_bytes=st.integers(1, 2 * UNSENT_BYTES_MAX),
+    body_bytes=st.integers(1, 2 * HELD_BYTES_MAX),
 )
 STATES = st.builds(
     SendState,
     unreplied=st.integers(0, 12),
-    held_bytes=st.integers(0, UNSENT_BYTES_MAX),
+    held_bytes=st.integers(0, HELD_BYTES_MAX),
     unreplied_max=st.integers(1, 10),
     is_exclusive=st.booleans(),
     should_probe=st.booleans(),
@@ -152,7 +152,7 @@ def test_whatever_is_queued(queued: list[Queued], out: SendState) -> None:
     if out.should_probe:
         assert len(chosen) <= 1
     if len(chosen) > 1 or (chosen and out.held_bytes):
-        assert out.held_bytes + sum(job.body_bytes for job in chosen) <= UNSENT_BYTES_MAX
+        assert out.held_bytes + sum(job.body_bytes for job in chosen) <= HELD_BYTES_MAX
 
 
 @pytest.mark.parametrize(
