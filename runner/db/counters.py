@@ -1,6 +1,8 @@
-"""The counters of a run: changed by delta in the transaction of what they count, summed over 8 shards.
+"""The counters of a run: changed by delta in the transaction of what they count.
 
-Those in `run_series.COLUMNS` are kept over time as well, written in the same step.
+On PostgreSQL a counter is the sum of SHARDS rows, so that workers that write at the same time need not wait
+for each other. On SQLite one transaction writes at a time, and one row is enough. The counters in
+`run_series.COLUMNS` are kept over time as well, written in the same step.
 
 | kind | key | counts |
 |---|---|---|
@@ -53,7 +55,7 @@ if TYPE_CHECKING:
 
     from runner.db.run_series import CountKey
 
-SHARDS = 8
+SHARDS: Final = 8
 MAXIMA = (DEAREST,)  # kinds of counters that are raised, not added to
 _LISTED_MAXIMA = ", ".join(f"'{kind}'" for kind in MAXIMA)
 FETCH_REFUSED: Final = ("attempts", "fetch_refused")
@@ -64,8 +66,8 @@ class Deltas:
     """The changes of one transaction, collected and then written in one statement."""
 
     def __init__(self, shard: int) -> None:
-        """Use the shard of `shard` modulo SHARDS: workers that write at the same time have different ones."""
-        self._shard = shard % SHARDS
+        """Use the shard of `shard`, any number: workers that write at the same time have different ones."""
+        self._shard = shard
         self._counts: Counter[CountKey] = Counter()
         self._maxima: dict[Key, int] = {}
 
@@ -94,7 +96,8 @@ class Deltas:
         changes: Counter[Key] = Counter(self._maxima)  # no kind of counter is both added to and raised
         for (run_id, kind, key, _, _), n in self._counts.items():
             changes[run_id, kind, key] += n
-        rows = [(*place, self._shard, n) for place, n in sorted(changes.items()) if n]
+        shard = 0 if connection.dialect.name == "sqlite" else self._shard
+        rows = [(*place, shard % SHARDS, n) for place, n in sorted(changes.items()) if n]
         bulk.execute(
             connection,
             [("run_id", "INT"), ("kind", "TEXT"), ("key", "TEXT"), ("shard", "INT"), ("n", "BIGINT")],
@@ -105,7 +108,7 @@ class Deltas:
             f" WHEN excluded.kind NOT IN ({_LISTED_MAXIMA}) THEN run_counters.n + excluded.n"
             " WHEN excluded.n > run_counters.n THEN excluded.n ELSE run_counters.n END",
         )
-        run_series.add(connection, self._shard, self._counts)
+        run_series.add(connection, shard % run_series.SHARDS, self._counts)
         self._counts.clear()
         self._maxima.clear()
 

@@ -52,16 +52,14 @@ def read(connection: Connection, run_id: int | None) -> list[DailyCost]:
 
 
 def _known(connection: Connection, run_id: int | None) -> list[DailyCost]:
-    """Return the known costs. They are added up in the order of the key first: half the time of one step."""
+    """Return the known costs."""
     condition = "" if run_id is None else "WHERE run_id = :run"
     found = connection.execute(
         text(
-            f"SELECT run_id AS run, model, at_ms / {_DAY_MS} AS day, SUM(answers) AS answers,"
-            " SUM(tokens) AS tokens, SUM(reported) AS reported, SUM(estimated) AS estimated FROM"
-            " (SELECT run_id, at_ms, model, SUM(priced) AS answers, SUM(total_tokens) AS tokens,"
-            " SUM(reported_ticks) AS reported, SUM(estimated_ticks) AS estimated"
-            f" FROM run_series {condition} GROUP BY run_id, at_ms, model) AS buckets"
-            " GROUP BY 1, 2, 3 HAVING SUM(answers) <> 0 OR SUM(reported) <> 0 OR SUM(estimated) <> 0"
+            f"SELECT run_id AS run, model, at_ms / {_DAY_MS} AS day, SUM(priced) AS answers,"
+            " SUM(total_tokens) AS tokens, SUM(reported_ticks) AS reported, SUM(estimated_ticks) AS estimated"
+            f" FROM run_series {condition} GROUP BY 1, 2, 3"
+            " HAVING SUM(priced) <> 0 OR SUM(reported_ticks) <> 0 OR SUM(estimated_ticks) <> 0"
             " ORDER BY 1, 3, 2"
         ),
         {} if run_id is None else {"run": run_id},

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 # run, kind, key, model, and the time in seconds since 1970 (UTC); None is the time of writing
 CountKey = tuple[int, str, str, str, int | None]
 
+SHARDS: Final = 4  # fewer than of counters: each is a row a bucket, and a lock is held for the commit alone
 COLUMNS: Final = {  # in the order of the statement's columns: the counter that each column has the parts of
     "sent": ("attempts", "sent"),
     "refused_for_now": ("attempts", "refused_for_now"),

@@ -355,7 +355,7 @@ class Unreadable(Base):
 
 
 class RunCounter(Base):
-    """One counter of a run, in 8 shards: changed by delta in the transaction of what it counts."""
+    """One counter of a run, in shards: changed by delta in the transaction of what it counts."""
 
     __tablename__ = "run_counters"
 

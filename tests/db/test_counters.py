@@ -178,7 +178,7 @@ def test_a_maximum_is_raised_and_never_added_up(database: Database) -> None:
 
 
 def test_shards_are_summed_and_runs_kept_apart(database: Database) -> None:
-    """Every worker writes to its own shard; readers get the sum of one run."""
+    """On PostgreSQL workers write to different shards; readers get the sum of one run."""
     hands = [new_run(database, 2, identity=word) for word in "ab"]
     for shard in range(2 * SHARDS):
         with database.write() as connection:
@@ -190,7 +190,7 @@ def test_shards_are_summed_and_runs_kept_apart(database: Database) -> None:
     assert hands[0].count("attempts", "polls") == sum(range(2 * SHARDS))
     assert hands[1].count("attempts", "polls") == 0
     rows = hands[0].rows("SELECT DISTINCT shard FROM run_counters WHERE kind = 'attempts'")
-    assert {row.shard for row in rows} == set(range(SHARDS))
+    assert {row.shard for row in rows} == ({0} if database.is_sqlite else set(range(SHARDS)))
 
 
 def test_open_jobs_are_those_that_move_by_themselves(database: Database) -> None:
