@@ -2,9 +2,9 @@
 
     make soak SECONDS=3600 SEED=7
 
-A round: a run of some hundred jobs, twenty seconds of faults one after the other, then none. The run must
-then finish without a person, except that a pause by the circuit breaker is resumed. Seeds are printed; repeat
-a round with `--seed SEED --round N`.
+A round: a run of some hundred jobs, twenty seconds of faults and of an operator's commands one after the
+other, then none. The run must then finish without a person, except that a pause is resumed, and the trail
+must tell the commands. Seeds are printed; repeat a round with `--seed SEED --round N`.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
 
 from chaos_faults import EMBEDDED, SHARED, inject
+from chaos_operator import Operator, operator_faults, trail_errors
 from chaos_setups import EmbeddedSetup, SharedSetup
 
 if TYPE_CHECKING:
@@ -39,11 +40,13 @@ PAUSED: Final = 8
 def play(setup: EmbeddedSetup, chance: random.Random) -> tuple[Counter[str], int, list[str]]:
     """Run one round; return the faults by name, how often the run was resumed, and what is wrong."""
     counts: Counter[str] = Counter()
-    command, resumed = setup.run(), 0
+    command, resumed, operator = setup.run(), 0, Operator()
+    is_shared = isinstance(setup, SharedSetup)
+    faults = (*(SHARED if is_shared else EMBEDDED), *operator_faults(operator, is_shared=is_shared))
     deadline = time.monotonic() + FAULTS_S
     while time.monotonic() < deadline and not is_over(command):
         time.sleep(chance.uniform(0.2, 1.5))
-        fault = chance.choice(SHARED if isinstance(setup, SharedSetup) else EMBEDDED)
+        fault = chance.choice(faults)
         counts[fault.name] += 1
         inject(setup, fault, chance)
         setup.keep_alive()
@@ -60,7 +63,8 @@ def play(setup: EmbeddedSetup, chance: random.Random) -> tuple[Counter[str], int
         setup.keep_alive()
         time.sleep(0.2)
     try:
-        return counts, resumed, setup.home.ledger_errors(setup.simulator, crashed=True)
+        wrong = setup.home.ledger_errors(setup.simulator, crashed=True)
+        return counts, resumed, wrong + trail_errors(setup, operator.given)
     except (OSError, sqlite3.Error) as error:
         said = f"the command ended with {command.process.poll()}; output: {command.output[-1500:]}"
         return counts, resumed, [f"the ledger cannot be read: {error!r}; {said}"]
