@@ -1,4 +1,4 @@
-"""Removes a run with all its rows, in chunks: SQLite has one writer at a time.
+"""Removes a run with its rows, in chunks: SQLite has one writer at a time. Its series stays, for `costs`.
 
 The run is in state `removing` from the first transaction on, so no process works on it or takes it for
 complete. After a crash the same call continues.
@@ -32,7 +32,7 @@ _JOB_TABLES: Final = (
     *(("payloads", "job_id"), ("jobs", "id"), ("rows", "id")),
 )
 _RUN_TABLES: Final = (
-    *((name, "run_id") for name in ("frames", "run_counters", "run_series", "run_events")),
+    *((name, "run_id") for name in ("frames", "run_counters", "run_events")),
     ("runs", "id"),
 )
 
@@ -80,7 +80,10 @@ def begin(connection: Connection, run_id: int, state: RunState) -> bool:
 
 
 def remove(database: Database, run_id: int, rows_max: int = ROWS_MAX) -> None:
-    """Delete the rows of a run for which `begin` was called, at last the run itself."""
+    """Delete the rows of a run for which `begin` was called, at last the run itself.
+
+    Its series stays: what was spent remains in the costs of its days.
+    """
     while True:
         with database.write() as connection:
             if not _delete_chunk(connection, run_id, rows_max):
@@ -94,8 +97,9 @@ def remove_unsent(database: Database, run_id: int) -> None:
     PostgreSQL keeps its gaps: its sequence cannot be set back safely while others load.
     """
     remove(database, run_id)
-    if database.is_sqlite:
-        with database.write() as connection:
+    with database.write() as connection:
+        connection.execute(text("DELETE FROM run_series WHERE run_id = :id"), {"id": run_id})
+        if database.is_sqlite:
             query = text("UPDATE sqlite_sequence SET seq = seq - 1 WHERE name = 'runs' AND seq = :id")
             connection.execute(query, {"id": run_id})
 

@@ -92,6 +92,12 @@ def record_operator_event(
     return _insert(connection, "operator_events", columns | _by(actor, old, new))
 
 
+def names_of_removed_runs(connection: Connection) -> dict[int, str]:
+    """Return the names that removed runs had, by their ids."""
+    query = text("SELECT run_id, run_name FROM operator_events WHERE kind = :kind ORDER BY id")
+    return {run_id: name for run_id, name in connection.execute(query, {"kind": REMOVED}) if run_id}
+
+
 def lock_operator_events(connection: Connection) -> None:
     """Let no other transaction record an operator's event until this one ends: it reads what it changes.
 

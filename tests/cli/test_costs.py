@@ -90,6 +90,22 @@ def test_the_table_and_the_csv_agree(place: tuple[Simulator, LiveRunner]) -> Non
     assert lines[1].split()[1] == "=1+1"
 
 
+def test_costs_outlive_their_run(tmp_path: Path) -> None:
+    """The rows of a removed run are what they were, with its name."""
+    with (
+        Simulator(tmp_path, *NO_LIMITS, "--instant") as simulator,
+        LiveRunner(tmp_path, simulator) as home,
+    ):
+        _write(tmp_path / "a.jsonl", "a")
+        assert home.start("run", "a.jsonl", "-o", "a.out.jsonl").wait() == 0
+        before = json_of(home, "costs")
+        run_command(["rm", "1", "--yes"], home.folder, home.env)
+        after = json_of(home, "costs")
+
+    assert (after["rows"], after["total"]) == (before["rows"], before["total"])
+    assert {row["name"] for row in after["rows"]} == {"a"}
+
+
 def test_nothing_spent_is_nothing(tmp_path: Path) -> None:
     """A run that was only loaded has no rows and a total of 0."""
     with Simulator(tmp_path) as simulator, LiveRunner(tmp_path, simulator) as home:

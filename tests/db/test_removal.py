@@ -26,7 +26,6 @@ TABLES = {
     "runs": "id",
     "run_events": "run_id",
     "run_counters": "run_id",
-    "run_series": "run_id",
     "frames": "run_id",
     "jobs": "id >> 32",
     "rows": "id >> 32",

@@ -273,15 +273,27 @@ def test_costs_have_the_answers_that_an_older_worker_collected(database: Databas
     assert (found.answers, found.tokens, found.ticks) == (expected.answers, expected.tokens, expected.ticks)
 
 
-def test_a_removed_run_leaves_no_buckets(database: Database) -> None:
-    """Those of others stay."""
+def test_what_a_removed_run_has_spent_stays_in_the_costs(database: Database) -> None:
+    """To the tick, and under its day and model."""
     gone, stays = new_run(database, 1, identity="a"), new_run(database, 1, identity="b")
     for driver in (gone, stays):
         answer(driver, NOW_MS)
     with database.write() as connection:
+        costs = daily_costs.read(connection, None)
         runs.pause(connection, gone.run_id, PauseReason.USER, "", NOW_MS)
         assert removal.begin(connection, gone.run_id, RunState.PAUSED)
     removal.remove(database, gone.run_id)
 
-    assert buckets(gone) == []
-    assert sums(stays)["priced"] == 1
+    with database.read() as connection:
+        assert daily_costs.read(connection, None) == costs
+    assert [cost.run for cost in costs] == [gone.run_id, stays.run_id]
+
+
+def test_a_run_that_was_never_sent_leaves_no_buckets(database: Database) -> None:
+    """The next run may have its id."""
+    driver = new_run(database, 1)
+    with database.write() as connection:
+        run_series.begin_bucket(connection, driver.run_id, NOW_MS)
+    removal.remove_unsent(database, driver.run_id)
+
+    assert buckets(driver) == []

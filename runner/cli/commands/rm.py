@@ -20,7 +20,8 @@ from runner.rules.json_object import SCHEMA
 _HELP: Final = """\
 Remove RUN (an id or a name) with its jobs and answers from the database. It cannot be undone.
 
-Your job file and the files that were written stay; so does who removed the run, with its name and cost.
+Your job file and the files that were written stay; so do who removed the run, its name, and its part in
+`runner costs`.
 A run with answers that are not collected yet must be cancelled first, because they are paid. The scores
 of a night stay, but it can no longer be graded again.
 
