@@ -14,10 +14,10 @@ from runner.db.evaluation import grades, measurements, nights
 from runner.db.evaluation.graders import grader_ids
 from runner.db.evaluation.grades import AnswerRow, GradeRow
 from runner.db.evaluation.items import AskedItems, items_of
-from runner.rules.evaluation.item import Item
-from runner.rules.evaluation.night_content import encode_content
-from runner.rules.evaluation.night_facts import Content
-from runner.rules.evaluation.suite import GateSpec, GraderSpec, Subject, Suite
+from runner.rules.evaluation.report.night_content import encode_content
+from runner.rules.evaluation.report.night_facts import Content
+from runner.rules.evaluation.suite.item import Item
+from runner.rules.evaluation.suite.suite import GateSpec, GraderSpec, Subject, Suite
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

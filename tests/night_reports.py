@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from runner.rules.evaluation.night_report import (
+from runner.rules.evaluation.gate.verdict import Verdict
+from runner.rules.evaluation.report.night_report import (
     AnswersReport,
     ChangeReport,
     GateReport,
@@ -18,8 +19,7 @@ from runner.rules.evaluation.night_report import (
     ScoreChange,
     ServiceReport,
 )
-from runner.rules.evaluation.verdict import Verdict
-from runner.rules.evaluation.verdicts import deciding_gate, sentence_of
+from runner.rules.evaluation.report.verdicts import deciding_gate, sentence_of
 
 SUITE: Final = "support-answers"
 QUIET: Final = "-0.4 points (-3.1 to +2.3) against 14 nights; a drop this large by chance: once in 2 nights"

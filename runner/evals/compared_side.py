@@ -10,10 +10,10 @@ from runner.db.evaluation.items import hashes_of
 from runner.evals.grading.score_file import read_scores
 from runner.rules.counted import count, listed
 from runner.rules.errors import UsageError, UserError
-from runner.rules.evaluation.night_content import decode_content
-from runner.rules.evaluation.night_facts import Column
-from runner.rules.evaluation.scores import have_common_items, pooled
-from runner.rules.evaluation.suite_json import decode_suite
+from runner.rules.evaluation.gate.scores import have_common_items, pooled
+from runner.rules.evaluation.report.night_content import decode_content
+from runner.rules.evaluation.report.night_facts import Column
+from runner.rules.evaluation.suite.suite_json import decode_suite
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from runner.db.evaluation.nights import NightRow
-    from runner.rules.evaluation.scores import Scores
+    from runner.rules.evaluation.gate.scores import Scores
 
 _OTHER: Final = " (other content)"
 _SIDES_SHOWN: Final = 5

@@ -14,10 +14,10 @@ from runner.db.trail import CommandEvent
 from runner.evals.grading.grade_measurement import grade_run
 from runner.evals.grading.suite_graders import grader_hashes, open_graders
 from runner.evals.night.stored_night import read_graded, read_night
+from runner.rules.evaluation.gate.pool import pool_of
 from runner.rules.evaluation.graders import takes_scores
-from runner.rules.evaluation.night_content import decode_content, encode_content
-from runner.rules.evaluation.pool import pool_of
-from runner.rules.evaluation.suite_json import decode_suite, encode_suite
+from runner.rules.evaluation.report.night_content import decode_content, encode_content
+from runner.rules.evaluation.suite.suite_json import decode_suite, encode_suite
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from runner.db.session import Database
     from runner.db.trail import Actor
     from runner.evals.night.stored_night import StoredNight
-    from runner.rules.evaluation.suite import Suite
+    from runner.rules.evaluation.suite.suite import Suite
 
 
 def regrade_pool(database: Database, night: StoredNight, folder: Path) -> None:

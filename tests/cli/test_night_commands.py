@@ -24,7 +24,7 @@ from runner.rules.json_object import encoded
 if TYPE_CHECKING:
     from actors import TrailRow
 
-    from runner.rules.evaluation.night_report import NightReport
+    from runner.rules.evaluation.report.night_report import NightReport
 
 CODE_SUITE = """
 name = "answers"

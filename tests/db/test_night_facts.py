@@ -14,14 +14,14 @@ from runner.db.evaluation import grades, measurements, nights
 from runner.db.evaluation.facts import read_facts
 from runner.db.evaluation.graders import grader_ids
 from runner.db.evaluation.items import items_of
-from runner.rules.evaluation.night_content import encode_content
-from runner.rules.evaluation.night_facts import Column, NightCosts
-from runner.rules.evaluation.score_sums import ScoreSums
+from runner.rules.evaluation.gate.score_sums import ScoreSums
+from runner.rules.evaluation.report.night_content import encode_content
+from runner.rules.evaluation.report.night_facts import Column, NightCosts
 
 if TYPE_CHECKING:
     from runner.db.evaluation.nights import NightRow
     from runner.db.session import Database
-    from runner.rules.evaluation.night_facts import NightFacts
+    from runner.rules.evaluation.report.night_facts import NightFacts
 
 CORRECT = Column("", "correct")
 

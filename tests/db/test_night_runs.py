@@ -9,8 +9,8 @@ import pytest
 from night_driver import NightDriver, suite_of
 
 from runner.db.evaluation import night_runs, nights
+from runner.rules.evaluation.gate.pool import POOL_MOST
 from runner.rules.evaluation.kept_answers import Kept, reason_to_keep
-from runner.rules.evaluation.pool import POOL_MOST
 
 if TYPE_CHECKING:
     from runner.db.session import Database

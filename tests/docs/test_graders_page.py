@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from runner.rules.evaluation.grade import Answer
 from runner.rules.evaluation.graders import make_grader
+from runner.rules.evaluation.graders.grade import Answer
 from runner.rules.evaluation.graders.grader_types import TYPES
-from runner.rules.evaluation.item import Item
-from runner.rules.evaluation.suite import GraderSpec
+from runner.rules.evaluation.suite.item import Item
+from runner.rules.evaluation.suite.suite import GraderSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,10 +9,10 @@ from typing import Final, get_args
 
 import pytest
 
-from runner.rules.evaluation.gate_table import read_gates
-from runner.rules.evaluation.suite import GateRule
-from runner.rules.evaluation.suite_items import ItemForm
-from runner.rules.evaluation.suite_table import read_suite_table
+from runner.rules.evaluation.suite.gate_table import read_gates
+from runner.rules.evaluation.suite.suite import GateRule
+from runner.rules.evaluation.suite.suite_items import ItemForm
+from runner.rules.evaluation.suite.suite_table import read_suite_table
 
 PAGE: Final = (Path(__file__).parents[2] / "docs" / "suites.md").read_text(encoding="utf-8")
 SUITES: Final = re.findall(r"^```toml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-from runner.rules.evaluation.night_gate import GateOutcome, no_drop
-from runner.rules.evaluation.pool import POOL_LEAST, POOL_MOST
-from runner.rules.evaluation.score_sums import ScoreSums, paired_items
-from runner.rules.evaluation.verdict import Verdict
+from runner.rules.evaluation.gate.night_gate import GateOutcome, no_drop
+from runner.rules.evaluation.gate.pool import POOL_LEAST, POOL_MOST
+from runner.rules.evaluation.gate.score_sums import ScoreSums, paired_items
+from runner.rules.evaluation.gate.verdict import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from runner.rules.evaluation.night_facts import (
+from runner.rules.evaluation.gate.score_sums import ScoreSums, score_sums
+from runner.rules.evaluation.report.night_facts import (
     AnswerCounts,
     Column,
     Content,
@@ -16,13 +17,12 @@ from runner.rules.evaluation.night_facts import (
     PastNight,
     Service,
 )
-from runner.rules.evaluation.score_sums import ScoreSums, score_sums
-from runner.rules.evaluation.suite import GateSpec, GraderSpec, Subject, Suite
+from runner.rules.evaluation.suite.suite import GateSpec, GraderSpec, Subject, Suite
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from runner.rules.evaluation.scores import Score, Scores
+    from runner.rules.evaluation.gate.scores import Score, Scores
 
 NO_DROP: Final = GateSpec(rule="no-drop", grader="correct")
 MEASURED: Final = GateSpec(rule="measured", at_least=0.98)

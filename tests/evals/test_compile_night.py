@@ -19,10 +19,10 @@ from runner.evals.night.compile_night import (
 )
 from runner.intake.templates import RenderError
 from runner.rules.errors import UserError
-from runner.rules.evaluation.item import Item
-from runner.rules.evaluation.night_content import differences, hashes_of
-from runner.rules.evaluation.suite import GateSpec, GraderSpec, Subject, Suite
-from runner.rules.evaluation.suite_json import decode_suite, encode_suite
+from runner.rules.evaluation.report.night_content import differences, hashes_of
+from runner.rules.evaluation.suite.item import Item
+from runner.rules.evaluation.suite.suite import GateSpec, GraderSpec, Subject, Suite
+from runner.rules.evaluation.suite.suite_json import decode_suite, encode_suite
 from runner.rules.request import Defaults, read_request
 
 PLAIN = Subject(model="grok-4.3")

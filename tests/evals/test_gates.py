@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 from made_nights import MEASURED, NO_DROP, columns, facts, measurement, past, scores, suite
 
-from runner.rules.evaluation.make_report import night_report
-from runner.rules.evaluation.night_facts import Column, NightFacts
-from runner.rules.evaluation.suite import GateSpec, GraderSpec
-from runner.rules.evaluation.verdicts import is_accepted_by_itself, is_valid
+from runner.rules.evaluation.report.make_report import night_report
+from runner.rules.evaluation.report.night_facts import Column, NightFacts
+from runner.rules.evaluation.report.verdicts import is_accepted_by_itself, is_valid
+from runner.rules.evaluation.suite.suite import GateSpec, GraderSpec
 
 if TYPE_CHECKING:
-    from runner.rules.evaluation.night_report import GateReport
-    from runner.rules.evaluation.scores import Scores
+    from runner.rules.evaluation.gate.scores import Scores
+    from runner.rules.evaluation.report.night_report import GateReport
 
 GOOD = scores(95, 5)
 BAD = scores(70, 30)
@@ -287,7 +287,7 @@ def test_a_floor_and_the_distance_from_it(of: Scores, verdict: str, text: str) -
     ],
 )
 def test_the_verdict_of_a_night_is_the_worst_of_its_gates(verdicts: str, expected: str) -> None:
-    from runner.rules.evaluation.verdicts import deciding_gate
+    from runner.rules.evaluation.report.verdicts import deciding_gate
 
     usual = gate(facts(measurement(GOOD), WEEK))
     gates = [replaced(usual, verdict) for verdict in verdicts.split()]

@@ -14,7 +14,7 @@ from runner.db.evaluation.measurements import add_measurement, set_graded
 from runner.evals.grading.grade_measurement import grade_run
 from runner.evals.grading.suite_graders import open_graders
 from runner.evals.night.stored_night import read_graded, read_night
-from runner.rules.evaluation.night_facts import Column
+from runner.rules.evaluation.report.night_facts import Column
 
 if TYPE_CHECKING:
     from pathlib import Path

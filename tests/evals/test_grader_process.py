@@ -16,10 +16,10 @@ import pytest
 from runner.evals.grading.grader_process import GraderLimits, GraderProcess
 from runner.evals.grading.suite_graders import open_graders, resolved_grader
 from runner.rules.errors import UsageError
-from runner.rules.evaluation.grade import Answer, Grade
 from runner.rules.evaluation.graders import grader_sha256
-from runner.rules.evaluation.item import Item
-from runner.rules.evaluation.suite import GraderSpec, Suite
+from runner.rules.evaluation.graders.grade import Answer, Grade
+from runner.rules.evaluation.suite.item import Item
+from runner.rules.evaluation.suite.suite import GraderSpec, Suite
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -220,9 +220,9 @@ def grade(*_):
     program = f"""
         from pathlib import Path
         from runner.evals.grading.grader_process import *
-        from runner.rules.evaluation.suite import GraderSpec
-        from runner.rules.evaluation.grade import Answer
-        from runner.rules.evaluation.item import Item
+        from runner.rules.evaluation.suite.suite import GraderSpec
+        from runner.rules.evaluation.graders.grade import Answer
+        from runner.rules.evaluation.suite.item import Item
         spec = GraderSpec(name="c", type="python", options={{"function": "slow:grade"}})
         process = GraderProcess(spec, Path({str(folder)!r}), GraderLimits(item_s=2))
         process.grade([(Item(id="q", messages=[]), Answer(text=""))])

@@ -9,8 +9,8 @@ from night_driver import NightDriver, item, suite_of
 
 from runner.db.evaluation import facts, nights
 from runner.evals.night.item_lines import changed_items, item_lines
-from runner.rules.evaluation.make_report import night_report
-from runner.rules.evaluation.suite import GateSpec
+from runner.rules.evaluation.report.make_report import night_report
+from runner.rules.evaluation.suite.suite import GateSpec
 
 if TYPE_CHECKING:
     from runner.db.session import Database

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from runner.evals.items.item_rows import Place
 from runner.evals.items.read_items import ReadItems, read_items
 from runner.rules.errors import UserError
-from runner.rules.evaluation.item import Item
-from runner.rules.evaluation.suite_items import FieldMap, ItemForm, SuiteItems
+from runner.rules.evaluation.suite.item import Item
+from runner.rules.evaluation.suite.suite_items import FieldMap, ItemForm, SuiteItems
 from runner.rules.row_faults import row_fault_sentence
 
 if TYPE_CHECKING:

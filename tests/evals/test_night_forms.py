@@ -31,14 +31,14 @@ from runner.rules.evaluation.forms.score_words import (
     score_words,
     unscored_words,
 )
-from runner.rules.evaluation.night_report import ItemReport
+from runner.rules.evaluation.report.night_report import ItemReport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from markdown_it.token import Token
 
-    from runner.rules.evaluation.night_report import NightReport
+    from runner.rules.evaluation.report.night_report import NightReport
 
 WIDTH: Final = 80
 PIECES: Final = (

@@ -9,18 +9,18 @@ from gate_simulation import ALPHA, CELLS, Cell, dropped, histories, keep, unchan
 from made_nights import MEASURED, NO_DROP, facts, measurement, past, suite
 from scipy import stats
 
-from runner.rules.evaluation.make_report import night_report
-from runner.rules.evaluation.night_gate import night_noise, no_drop
-from runner.rules.evaluation.score_sums import PairedItems
-from runner.rules.evaluation.scores import pooled
-from runner.rules.evaluation.verdict import Verdict
+from runner.rules.evaluation.gate.night_gate import night_noise, no_drop
+from runner.rules.evaluation.gate.score_sums import PairedItems
+from runner.rules.evaluation.gate.scores import pooled
+from runner.rules.evaluation.gate.verdict import Verdict
+from runner.rules.evaluation.report.make_report import night_report
 from runner.rules.statistics.comparison import Paired
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from runner.rules.evaluation.night_facts import PastNight
-    from runner.rules.evaluation.scores import Scores
+    from runner.rules.evaluation.gate.scores import Scores
+    from runner.rules.evaluation.report.night_facts import PastNight
 
 QUICK, LONG = 50, 1_000  # histories
 COUNTS: Final = [QUICK, pytest.param(LONG, marks=pytest.mark.soak)]

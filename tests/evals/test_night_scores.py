@@ -26,18 +26,18 @@ from made_nights import (
 )
 from scipy import stats
 
-from runner.rules.evaluation.make_report import night_report
-from runner.rules.evaluation.night_facts import AnswerCounts, Column, Content, ItemChanges
-from runner.rules.evaluation.night_report import NightCost
-from runner.rules.evaluation.suite import GateSpec
-from runner.rules.evaluation.verdict import Verdict
+from runner.rules.evaluation.gate.verdict import Verdict
+from runner.rules.evaluation.report.make_report import night_report
+from runner.rules.evaluation.report.night_facts import AnswerCounts, Column, Content, ItemChanges
+from runner.rules.evaluation.report.night_report import NightCost
+from runner.rules.evaluation.suite.suite import GateSpec
 from runner.rules.json_object import encoded
 from runner.rules.statistics.intervals import wilson
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from runner.rules.evaluation.scores import Scores
+    from runner.rules.evaluation.gate.scores import Scores
 
 GOOD = scores(95, 5)
 WEEK = [past(day, GOOD) for day in range(1, 8)]

@@ -14,7 +14,7 @@ import pytest
 
 from runner.embedded.gc_pause import gc_paused
 from runner.evals.items.read_items import read_items
-from runner.rules.evaluation.suite_items import ItemForm, SuiteItems
+from runner.rules.evaluation.suite.suite_items import ItemForm, SuiteItems
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,7 +15,7 @@ from night_reports import REPORTS, hostile, regressed, report
 from runner.evals.night.report_files import check_report_places, report_paths, write_report_files
 from runner.rules.errors import UsageError, UserError
 from runner.rules.evaluation.forms.items_csv import ItemLine
-from runner.rules.evaluation.night_report import NightReport
+from runner.rules.evaluation.report.night_report import NightReport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

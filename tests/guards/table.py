@@ -234,7 +234,7 @@ GUARDS = (
     Guard(
         name="an answer without a score is no zero",
         without_it="an outage looks like a model that got worse",
-        file="runner/rules/evaluation/score_sums.py",
+        file="runner/rules/evaluation/gate/score_sums.py",
         old="        known = [one for one in scores.get(item, ()) if one is not None]\n",
         new="        known = [one or 0 for one in scores.get(item, ())]\n",
         tests="tests/evals/test_gates.py tests/rules/test_scores.py",
@@ -250,7 +250,7 @@ GUARDS = (
     Guard(
         name="items with other content are not compared",
         without_it="an edited question looks like a change of the model",
-        file="runner/rules/evaluation/item.py",
+        file="runner/rules/evaluation/suite/item.py",
         old="        content = [self.messages, self.target, self.choices, self.body]\n",
         new="        content = [self.id]\n",
         tests="tests/db/test_night_facts.py -k sqlite",
@@ -266,7 +266,7 @@ GUARDS = (
     Guard(
         name="the second measurement before an alarm",
         without_it="one unlucky measurement in twenty is an alarm",
-        file="runner/rules/evaluation/night_gate.py",
+        file="runner/rules/evaluation/gate/night_gate.py",
         old="    if remeasures and tails.lower < REMEASURE_BELOW:\n",
         new="    if False:\n",
         tests="tests/evals/test_gates.py",
@@ -274,7 +274,7 @@ GUARDS = (
     Guard(
         name="a night that regressed stays out of the pool",
         without_it="a drop that stays becomes the baseline, and the alarm ends by itself",
-        file="runner/rules/evaluation/verdicts.py",
+        file="runner/rules/evaluation/report/verdicts.py",
         old="_STAYS_OUTSIDE: Final = (Verdict.REGRESSED, ",
         new="_STAYS_OUTSIDE: Final = (",
         tests="tests/evals/test_gates.py",

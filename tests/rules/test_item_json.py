@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.rules.evaluation.item import Item
-from runner.rules.evaluation.item_json import decode_item, encode_item
+from runner.rules.evaluation.suite.item import Item
+from runner.rules.evaluation.suite.item_json import decode_item, encode_item
 
 WORDS = st.text(st.characters(codec="utf-8"), max_size=8)
 VALUES: st.SearchStrategy[Any] = st.recursive(

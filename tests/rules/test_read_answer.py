@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.rules.chat_completion import Kind, read_completion
-from runner.rules.evaluation.grade import Answer
-from runner.rules.evaluation.read_answer import read_answer
+from runner.rules.evaluation.graders.grade import Answer
+from runner.rules.evaluation.graders.read_answer import read_answer
 
 
 def completion(message: dict[str, Any], **fields: Any) -> bytes:

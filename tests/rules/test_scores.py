@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from runner.rules.evaluation.scores import Scores, coverage, paired, pooled
+from runner.rules.evaluation.gate.scores import Scores, coverage, paired, pooled
 from runner.rules.statistics.comparison import Paired
 
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.rules.evaluation.night_content import prompt_sha256
-from runner.rules.evaluation.suite import GateSpec, GraderSpec, Subject, Suite
-from runner.rules.evaluation.suite_items import FieldMap, ItemForm, SuiteItems
-from runner.rules.evaluation.suite_json import decode_suite, encode_suite
-from runner.rules.evaluation.suite_table import SuiteFile, read_suite_table
+from runner.rules.evaluation.report.night_content import prompt_sha256
+from runner.rules.evaluation.suite.suite import GateSpec, GraderSpec, Subject, Suite
+from runner.rules.evaluation.suite.suite_items import FieldMap, ItemForm, SuiteItems
+from runner.rules.evaluation.suite.suite_json import decode_suite, encode_suite
+from runner.rules.evaluation.suite.suite_table import SuiteFile, read_suite_table
 
 WHOLE = """
 name = "support-answers"

@@ -9,20 +9,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.rules.evaluation.night_report import (
+from runner.rules.evaluation.forms.workflow_commands import (
+    ANNOTATIONS_MAX,
+    inert_line,
+    night_annotations,
+    workflow_command,
+)
+from runner.rules.evaluation.gate.verdict import Verdict
+from runner.rules.evaluation.report.night_report import (
     AnswersReport,
     ChangeReport,
     GateReport,
     ItemsReport,
     NightCost,
     NightReport,
-)
-from runner.rules.evaluation.verdict import Verdict
-from runner.rules.evaluation.workflow_commands import (
-    ANNOTATIONS_MAX,
-    inert_line,
-    night_annotations,
-    workflow_command,
 )
 from runner.rules.redact import plain
 

@@ -35,7 +35,7 @@ from runner.cli.render.run_list import RunList
 from runner.cli.render.sample_object import TableSample
 from runner.cli.render.worker_list import DrainedWorkers, WorkerList
 from runner.cli.session.confirm import PlannedAction
-from runner.rules.evaluation.night_report import NightReport
+from runner.rules.evaluation.report.night_report import NightReport
 from runner.rules.summary_object import RunSummary
 from runner.simulator.process import ServerAddress
 

@@ -15,7 +15,7 @@ from runner.cli.session.find_night import find_night, need_suite
 from runner.db import trail
 from runner.db.stored_options import OptionsChange
 from runner.rules.errors import UsageError
-from runner.rules.evaluation.pool import POOL_MOST
+from runner.rules.evaluation.gate.pool import POOL_MOST
 from runner.rules.occasion import is_occasion
 from runner.rules.shell_words import shell_word
 
@@ -167,7 +167,7 @@ def _record(
 def _need_valid(connection: Connection, action: str, night: NightRow) -> None:
     """Raise UsageError for a night that nothing can be compared with."""
     from runner.db.evaluation import nights
-    from runner.rules.evaluation.report_summary import reason_of
+    from runner.rules.evaluation.report.report_summary import reason_of
 
     if night.state is nights.NightState.OPEN:
         raise UsageError(

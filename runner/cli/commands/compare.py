@@ -10,7 +10,7 @@ import click
 from runner.cli import flags
 from runner.cli.session.context import read_settings
 from runner.rules.errors import UsageError
-from runner.rules.evaluation.suite import FALSE_ALARM_NIGHTS
+from runner.rules.evaluation.suite.suite import FALSE_ALARM_NIGHTS
 
 _HELP: Final = """\
 Compare the scores in A with those in B, item by item. Needs no key and no engine.

@@ -12,8 +12,8 @@ from runner.rules.redact import one_line
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from runner.rules.evaluation.night_gate import GateOutcome
-    from runner.rules.evaluation.scores import Coverage, Pairing
+    from runner.rules.evaluation.gate.night_gate import GateOutcome
+    from runner.rules.evaluation.gate.scores import Coverage, Pairing
     from runner.rules.statistics.comparison import Difference, Paired
 
 _ITEMS_SHOWN: Final = 5

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from runner.rules.evaluation.verdict import Verdict
-from runner.rules.evaluation.verdicts import EXIT_CODES
+from runner.rules.evaluation.gate.verdict import Verdict
+from runner.rules.evaluation.report.verdicts import EXIT_CODES
 from runner.rules.exit_codes import ExitCode
 from runner.rules.json_object import SCHEMA, JsonObject, Schema, about
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from runner.rules.evaluation.night_gate import GateOutcome
-    from runner.rules.evaluation.scores import Coverage, Pairing
+    from runner.rules.evaluation.gate.night_gate import GateOutcome
+    from runner.rules.evaluation.gate.scores import Coverage, Pairing
     from runner.rules.statistics.comparison import Difference
 
 

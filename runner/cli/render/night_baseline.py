@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from runner.cli.render import layout, text
 from runner.cli.render.night_history import state_words
+from runner.rules.evaluation.gate.pool import POOL_LEAST, pool_of
 from runner.rules.evaluation.plain_words import percent
-from runner.rules.evaluation.pool import POOL_LEAST, pool_of
 from runner.rules.json_object import SCHEMA, JsonObject, Schema, about
 from runner.rules.redact import one_line
 from runner.rules.shell_words import shell_word

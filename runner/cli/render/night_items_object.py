@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 from runner.rules.evaluation.forms.score_words import item_change
-from runner.rules.evaluation.night_report import ItemReport
+from runner.rules.evaluation.report.night_report import ItemReport
 from runner.rules.json_object import SCHEMA, JsonObject, Schema, about
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from runner.rules.evaluation.night_report import NightReport
+    from runner.rules.evaluation.report.night_report import NightReport
 
 
 class NightItems(JsonObject, frozen=True, kw_only=True):

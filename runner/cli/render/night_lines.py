@@ -32,12 +32,12 @@ from runner.rules.evaluation.forms.score_words import (
     score_words,
     unscored_words,
 )
-from runner.rules.evaluation.verdict import Verdict
+from runner.rules.evaluation.gate.verdict import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from runner.rules.evaluation.night_report import GraderReport, ItemReport, NightReport
+    from runner.rules.evaluation.report.night_report import GraderReport, ItemReport, NightReport
 
 _WIDTH: Final = 80
 _INDENT: Final = 2

@@ -12,7 +12,7 @@ from runner.rules.evaluation.plain_words import percent, verdict_words
 from runner.rules.json_object import JsonObject, Schema, about
 
 if TYPE_CHECKING:
-    from runner.rules.evaluation.night_report import NightReport
+    from runner.rules.evaluation.report.night_report import NightReport
 
 _INDENT: Final = 2
 _LINES_MAX: Final = 4

@@ -17,12 +17,12 @@ from runner.evals.compared_side import comparable, read_side, with_common_items
 from runner.evals.night import night_end
 from runner.evals.night.item_lines import changed_items
 from runner.rules.errors import UsageError
-from runner.rules.evaluation.pool import POOL_LEAST
-from runner.rules.evaluation.scored_night import night_result
-from runner.rules.evaluation.scores import coverage, paired
-from runner.rules.evaluation.suite_json import decode_suite
-from runner.rules.evaluation.verdict import Verdict
-from runner.rules.evaluation.verdicts import EXIT_CODES
+from runner.rules.evaluation.gate.pool import POOL_LEAST
+from runner.rules.evaluation.gate.scored_night import night_result
+from runner.rules.evaluation.gate.scores import coverage, paired
+from runner.rules.evaluation.gate.verdict import Verdict
+from runner.rules.evaluation.report.verdicts import EXIT_CODES
+from runner.rules.evaluation.suite.suite_json import decode_suite
 from runner.rules.exit_codes import ExitCode
 from runner.rules.statistics.comparison import difference
 
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from runner.evals.compared_side import ComparedScores
-    from runner.rules.evaluation.scored_night import NightResult
-    from runner.rules.evaluation.scores import Scores
+    from runner.rules.evaluation.gate.scored_night import NightResult
+    from runner.rules.evaluation.gate.scores import Scores
     from runner.settings import Settings
 
 

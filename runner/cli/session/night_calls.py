@@ -33,7 +33,7 @@ from runner.evals.night.advance_night import NightSteps
 from runner.evals.night.night_options import read_options
 from runner.evals.night.stored_night import read_night
 from runner.rules.errors import EngineBug, Unreachable, UserError
-from runner.rules.evaluation import workflow_commands
+from runner.rules.evaluation.forms import workflow_commands
 from runner.rules.evaluation.forms.night_markdown import night_markdown
 from runner.rules.exit_codes import ExitCode
 from runner.rules.shell_words import shell_word
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from runner.db.trail import Actor
     from runner.evals.night.night_end import EndedNight
     from runner.intake.load import LoadResult
-    from runner.rules.evaluation.night_report import NightReport
+    from runner.rules.evaluation.report.night_report import NightReport
     from runner.settings import Settings
 
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from runner.cli.printing import print_escaped, print_json
 from runner.cli.render.night_lines import night_lines
 from runner.evals.github import is_github_actions
-from runner.rules.evaluation.workflow_commands import inert_line
+from runner.rules.evaluation.forms.workflow_commands import inert_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from runner.rules.evaluation.night_report import NightReport
+    from runner.rules.evaluation.report.night_report import NightReport
 
 
 def print_night(report: NightReport, *, as_json: bool) -> None:

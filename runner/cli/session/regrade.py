@@ -13,7 +13,7 @@ from runner.evals.regrade_nights import adopt_graders, regrade
 from runner.evals.suite.suite_file import KIND, read_suite_file
 from runner.intake.recipe_file import RecipeFiles
 from runner.rules.errors import UsageError
-from runner.rules.evaluation.report_summary import summarize
+from runner.rules.evaluation.report.report_summary import summarize
 from runner.rules.json_object import SCHEMA
 
 if TYPE_CHECKING:

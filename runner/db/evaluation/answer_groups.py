@@ -7,7 +7,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 from runner.db.evaluation.stored_scores import listed
-from runner.rules.evaluation.night_facts import AnswerCounts, Service
+from runner.rules.evaluation.report.night_facts import AnswerCounts, Service
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence

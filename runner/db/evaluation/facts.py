@@ -17,8 +17,10 @@ from runner.db.evaluation.items import changes_since, item_places
 from runner.db.evaluation.measurements import measurements, measurements_of
 from runner.db.evaluation.stored_labels import read_reasons
 from runner.db.evaluation.stored_scores import Side
-from runner.rules.evaluation.night_content import decode_content
-from runner.rules.evaluation.night_facts import (
+from runner.rules.evaluation.gate.score_sums import added
+from runner.rules.evaluation.gate.verdict import Verdict
+from runner.rules.evaluation.report.night_content import decode_content
+from runner.rules.evaluation.report.night_facts import (
     Column,
     ItemChanges,
     Measurement,
@@ -26,8 +28,6 @@ from runner.rules.evaluation.night_facts import (
     NightFacts,
     PastNight,
 )
-from runner.rules.evaluation.score_sums import added
-from runner.rules.evaluation.verdict import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     from runner.db.evaluation.measurements import MeasurementRow
     from runner.db.evaluation.nights import NightRow
     from runner.db.evaluation.stored_scores import ScoresByItem
-    from runner.rules.evaluation.score_sums import ScoreSums
-    from runner.rules.evaluation.scores import Scores
-    from runner.rules.evaluation.suite import Suite
+    from runner.rules.evaluation.gate.score_sums import ScoreSums
+    from runner.rules.evaluation.gate.scores import Scores
+    from runner.rules.evaluation.suite.suite import Suite
 
 _NIGHTS_MAX: Final = 90
 

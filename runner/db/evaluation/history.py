@@ -9,7 +9,7 @@ import orjson
 from sqlalchemy import text
 
 from runner.db.evaluation.nights import NightState
-from runner.rules.evaluation.report_summary import UNKNOWN_TICKS
+from runner.rules.evaluation.report.report_summary import UNKNOWN_TICKS
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

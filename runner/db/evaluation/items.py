@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from sqlalchemy import text
 
 from runner.db import bulk
-from runner.rules.evaluation.item_json import decode_cluster, decode_item, encode_item
-from runner.rules.evaluation.night_facts import ItemChanges
+from runner.rules.evaluation.report.night_facts import ItemChanges
+from runner.rules.evaluation.suite.item_json import decode_cluster, decode_item, encode_item
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sqlalchemy import Connection
 
-    from runner.rules.evaluation.item import Item
+    from runner.rules.evaluation.suite.item import Item
 
 _PAGE: Final = 1_000  # rows that are read at a time
 

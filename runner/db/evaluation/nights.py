@@ -13,9 +13,9 @@ from runner.db import runs
 from runner.db.evaluation import graders as grader_rows
 from runner.db.evaluation import items as item_rows
 from runner.rules import occasion as occasion_rules
-from runner.rules.evaluation.report_summary import summarize
-from runner.rules.evaluation.suite import AGAIN
-from runner.rules.evaluation.suite_json import suite_variants
+from runner.rules.evaluation.report.report_summary import summarize
+from runner.rules.evaluation.suite.suite import AGAIN
+from runner.rules.evaluation.suite.suite_json import suite_variants
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

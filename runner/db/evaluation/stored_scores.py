@@ -7,15 +7,15 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runner.db.postgres_engine import BINARY_BYTEA
-from runner.rules.evaluation.score_sums import packed
+from runner.rules.evaluation.gate.score_sums import packed
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     from sqlalchemy import Connection
 
-    from runner.rules.evaluation.score_sums import ScoreSums
-    from runner.rules.evaluation.scores import Score
+    from runner.rules.evaluation.gate.score_sums import ScoreSums
+    from runner.rules.evaluation.gate.scores import Score
 
 ScoresByItem = dict[str, list["Score"]]
 _SIDE, _ITEM, _VALUE = itemgetter(0, 1, 2), itemgetter(3), 4  # of the columns that are read

@@ -12,7 +12,7 @@ from runner.db.evaluation import grades, job_results
 from runner.db.evaluation.grades import AnswerRow, GradeRow
 from runner.db.job_ids import JOBS_MAX, job_id
 from runner.evals.night.compile_night import parse_custom_id
-from runner.rules.evaluation.read_answer import read_answer
+from runner.rules.evaluation.graders.read_answer import read_answer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from runner.db.evaluation.job_results import JobResults, StoredResult
     from runner.db.session import Database
     from runner.evals.grading.suite_graders import GradeBatch
-    from runner.rules.evaluation.grade import Grade
-    from runner.rules.evaluation.item import Item
-    from runner.rules.evaluation.read_answer import ReadAnswer
-    from runner.rules.evaluation.suite import Suite
+    from runner.rules.evaluation.graders.grade import Grade
+    from runner.rules.evaluation.graders.read_answer import ReadAnswer
+    from runner.rules.evaluation.suite.item import Item
+    from runner.rules.evaluation.suite.suite import Suite
 
 
 class StoredItem(NamedTuple):

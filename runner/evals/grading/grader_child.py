@@ -20,17 +20,17 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 import orjson
 
 from runner.rules.answer_json import read_json
-from runner.rules.evaluation.grade import Answer, Grade, unscored
 from runner.rules.evaluation.graders import make_grader
 from runner.rules.evaluation.graders.code_grader import ITEM_FIELDS
+from runner.rules.evaluation.graders.grade import Answer, Grade, unscored
 from runner.rules.evaluation.graders.targets import printable
-from runner.rules.evaluation.item import Item
-from runner.rules.evaluation.suite import GraderSpec
+from runner.rules.evaluation.suite.item import Item
+from runner.rules.evaluation.suite.suite import GraderSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from runner.rules.evaluation.grade import Grader
+    from runner.rules.evaluation.graders.grade import Grader
 
 ANSWER_FIELDS: Final = (
     *("text", "flaw", "finish_reason", "completion_tokens", "cost_ticks", "latency_ms", "epoch"),

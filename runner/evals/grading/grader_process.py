@@ -19,15 +19,15 @@ import orjson
 from runner.code_process import end_code, module_path, start_code
 from runner.evals.grading.grader_child import ANSWER_FIELDS
 from runner.evals.grading.line_channel import ChannelClosed, LineChannel, NoReply
-from runner.rules.evaluation.grade import Grade, unscored
 from runner.rules.evaluation.graders.code_grader import ITEM_FIELDS
+from runner.rules.evaluation.graders.grade import Grade, unscored
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from runner.rules.evaluation.grade import Answer
-    from runner.rules.evaluation.item import Item
-    from runner.rules.evaluation.suite import GraderSpec
+    from runner.rules.evaluation.graders.grade import Answer
+    from runner.rules.evaluation.suite.item import Item
+    from runner.rules.evaluation.suite.suite import GraderSpec
 
 _PROGRAM: Final = ("-m", "runner.evals.grading.grader_child")
 

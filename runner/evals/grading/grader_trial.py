@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from runner.rules.evaluation.grade import Answer
+from runner.rules.evaluation.graders.grade import Answer
 from runner.rules.recipe import RecipeFault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from runner.rules.evaluation.grade import Grade, Grader
-    from runner.rules.evaluation.item import Item, JsonValue
-    from runner.rules.evaluation.suite import GraderSpec, Suite
+    from runner.rules.evaluation.graders.grade import Grade, Grader
+    from runner.rules.evaluation.suite.item import Item, JsonValue
+    from runner.rules.evaluation.suite.suite import GraderSpec, Suite
 
 _COMPARING: Final = frozenset(
     {"exact", "includes", "begins", "ends", "choice", "number", "field", "fields", "similarity"}

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from runner.rules.evaluation.scores import Score, Scores
+    from runner.rules.evaluation.gate.scores import Score, Scores
     from runner.tables.table import Table
 
 _COLUMNS: Final = ("id", "score")

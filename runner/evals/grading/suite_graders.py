@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from runner.rules.evaluation.grade import Answer, Grade, Grader
-    from runner.rules.evaluation.item import Item
-    from runner.rules.evaluation.scores import Score
-    from runner.rules.evaluation.suite import GraderSpec, Suite
+    from runner.rules.evaluation.gate.scores import Score
+    from runner.rules.evaluation.graders.grade import Answer, Grade, Grader
+    from runner.rules.evaluation.suite.item import Item
+    from runner.rules.evaluation.suite.suite import GraderSpec, Suite
 
 _LIMITS: Final = GraderLimits()
 

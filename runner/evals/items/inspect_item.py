@@ -20,7 +20,7 @@ from runner.evals.items.other_fields import metadata_in, value_in
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from runner.rules.evaluation.suite_items import FieldMap
+    from runner.rules.evaluation.suite.suite_items import FieldMap
 
 _KEPT: Final = ("role", "content", "name", "tool_calls", "tool_call_id")  # of a message
 _NEEDS_SANDBOX: Final = ("sandbox", "setup", "files")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from runner.rules.diagnostics import Problem
-    from runner.rules.evaluation.item import JsonValue
+    from runner.rules.evaluation.suite.item import JsonValue
 
 ID_CHARACTERS_MAX: Final = 400  # a job's id has 512: the variant and the epoch are added
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from runner.rules.counted import listed
-from runner.rules.evaluation.suite_items import FieldMap, ItemForm
+from runner.rules.evaluation.suite.suite_items import FieldMap, ItemForm
 from runner.tables.table import TableError
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from runner.rules.parse_line import parse_line
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from runner.rules.evaluation.suite_items import FieldMap
+    from runner.rules.evaluation.suite.suite_items import FieldMap
 
 _MODEL: Final = "-"  # in place of the one of the suite, which is sent
 _SHORT_FIELDS: Final = ("id", "custom_id", "metadata", "prompt", "system")  # that a body cannot have

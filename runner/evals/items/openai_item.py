@@ -14,7 +14,7 @@ from runner.evals.items.item_draft import (
     value_at,
 )
 from runner.evals.items.other_fields import choices_in, metadata_in, value_in
-from runner.rules.evaluation.suite_items import FieldMap
+from runner.rules.evaluation.suite.suite_items import FieldMap
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from collections.abc import Set as AbstractSet
 
-    from runner.rules.evaluation.suite_items import FieldMap
+    from runner.rules.evaluation.suite.suite_items import FieldMap
 
 
 def value_in(row: Mapping[str, Any], name: str | None) -> Any:

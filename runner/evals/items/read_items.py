@@ -17,9 +17,9 @@ from runner.evals.items.table_item import table_item
 from runner.intake.recipe_file import ReadFile, RecipeFiles
 from runner.intake.template_source import column_suggestion
 from runner.rules.counted import count
-from runner.rules.evaluation.item import Item
-from runner.rules.evaluation.night_content import items_sha256
-from runner.rules.evaluation.suite_items import FieldMap, ItemForm
+from runner.rules.evaluation.report.night_content import items_sha256
+from runner.rules.evaluation.suite.item import Item
+from runner.rules.evaluation.suite.suite_items import FieldMap, ItemForm
 from runner.rules.recipe import RecipeError
 from runner.rules.table_faults import TableFault
 from runner.tables.table import TableError
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from runner.rules.evaluation.suite_items import SuiteItems
+    from runner.rules.evaluation.suite.suite_items import SuiteItems
 
 FAULTS_KEPT: Final = 1_000
 _READERS: Final[dict[ItemForm, Callable[[Mapping[str, Any], FieldMap], ItemDraft]]] = {

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runner.intake.compile_table import Plan
-    from runner.rules.evaluation.suite_items import SuiteItems
+    from runner.rules.evaluation.suite.suite_items import SuiteItems
     from runner.rules.recipe import Recipe
     from runner.tables.table import Table
 

@@ -17,7 +17,7 @@ from runner.evals.items.other_fields import choices_in, metadata_in, value_in
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from runner.rules.evaluation.suite_items import FieldMap
+    from runner.rules.evaluation.suite.suite_items import FieldMap
 
 
 def table_item(row: Mapping[str, Any], fields: FieldMap) -> ItemDraft:

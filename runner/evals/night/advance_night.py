@@ -24,7 +24,7 @@ from runner.evals.night.load_measurement import load_measurement, run_options
 from runner.evals.night.stored_night import read_graded, read_items, read_night
 from runner.evals.regrade_nights import only, regrade_pool, without_files
 from runner.rules.errors import UsageError
-from runner.rules.evaluation.verdict import Verdict
+from runner.rules.evaluation.gate.verdict import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable

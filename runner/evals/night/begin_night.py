@@ -16,13 +16,13 @@ from runner.evals.grading.suite_graders import grader_hashes
 from runner.evals.night.compile_night import printed_metadata
 from runner.evals.night.night_options import read_options
 from runner.rules.errors import UsageError
-from runner.rules.evaluation.night_content import (
+from runner.rules.evaluation.report.night_content import (
     decode_content,
     differences,
     encode_content,
     hashes_of,
 )
-from runner.rules.evaluation.suite_json import encode_suite
+from runner.rules.evaluation.suite.suite_json import encode_suite
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from runner.db.session import Database
     from runner.db.trail import Actor
     from runner.evals.night.night_options import NightOptions
-    from runner.rules.evaluation.item import Item
-    from runner.rules.evaluation.night_facts import Content
-    from runner.rules.evaluation.suite import Suite
+    from runner.rules.evaluation.report.night_facts import Content
+    from runner.rules.evaluation.suite.item import Item
+    from runner.rules.evaluation.suite.suite import Suite
 
 
 def begin_night(

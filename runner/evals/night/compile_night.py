@@ -11,8 +11,8 @@ from runner.evals.suite.item_prompt import ItemPrompt
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from runner.rules.evaluation.item import Item
-    from runner.rules.evaluation.suite import Suite
+    from runner.rules.evaluation.suite.item import Item
+    from runner.rules.evaluation.suite.suite import Suite
 
 
 class AnswerId(NamedTuple):

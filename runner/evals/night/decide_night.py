@@ -14,9 +14,9 @@ from runner.db.evaluation.nights import NightState
 from runner.db.evaluation.on_end_claims import count_as_reported
 from runner.evals.night.stored_night import StoredNight, read_night
 from runner.rules.errors import Bug
-from runner.rules.evaluation.make_report import night_report
-from runner.rules.evaluation.verdict import Verdict
-from runner.rules.evaluation.verdicts import is_accepted_by_itself, is_valid
+from runner.rules.evaluation.gate.verdict import Verdict
+from runner.rules.evaluation.report.make_report import night_report
+from runner.rules.evaluation.report.verdicts import is_accepted_by_itself, is_valid
 from runner.rules.exit_codes import ExitCode
 from runner.rules.json_object import encoded
 from runner.rules.money import dollars
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from runner.db.evaluation.nights import NightRow
     from runner.db.session import Database
     from runner.db.trail import CommandEvent
-    from runner.rules.evaluation.night_report import NightReport
+    from runner.rules.evaluation.report.night_report import NightReport
 
 _SPENT: Final = ("reported", "estimated", "possible_extra", "unpriced")
 

@@ -9,11 +9,11 @@ from runner.db.evaluation.graders import grader_ids
 from runner.db.evaluation.items import item_places
 from runner.db.evaluation.measurements import measurements
 from runner.db.evaluation.stored_labels import read_labels
-from runner.rules.evaluation import item_changes
-from runner.rules.evaluation.column_night import NightColumns
 from runner.rules.evaluation.forms.items_csv import ItemLine
-from runner.rules.evaluation.pool import POOL_MOST
-from runner.rules.evaluation.score_sums import score_sums
+from runner.rules.evaluation.gate.pool import POOL_MOST
+from runner.rules.evaluation.gate.score_sums import score_sums
+from runner.rules.evaluation.report import item_changes
+from runner.rules.evaluation.report.column_night import NightColumns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from runner.db.evaluation.nights import NightRow
-    from runner.rules.evaluation.column_night import ColumnNight
-    from runner.rules.evaluation.night_facts import NightFacts
-    from runner.rules.evaluation.night_report import ItemReport
-    from runner.rules.evaluation.suite import Suite
+    from runner.rules.evaluation.report.column_night import ColumnNight
+    from runner.rules.evaluation.report.night_facts import NightFacts
+    from runner.rules.evaluation.report.night_report import ItemReport
+    from runner.rules.evaluation.suite.suite import Suite
 
 
 def item_lines(connection: Connection, night: NightRow, suite: Suite) -> Iterator[ItemLine]:

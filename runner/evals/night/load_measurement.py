@@ -13,7 +13,7 @@ from runner.evals.night.compile_night import job_lines
 from runner.intake.job_file import LoadFlags
 from runner.intake.job_file_input import JobFile
 from runner.intake.load import load
-from runner.rules.evaluation.suite import AGAIN
+from runner.rules.evaluation.suite.suite import AGAIN
 from runner.tables.draft_file import DraftFile
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from runner.db.trail import Actor
     from runner.evals.night.night_options import NightOptions
     from runner.intake.load import LoadResult
-    from runner.rules.evaluation.item import Item
-    from runner.rules.evaluation.suite import Suite
+    from runner.rules.evaluation.suite.item import Item
+    from runner.rules.evaluation.suite.suite import Suite
     from runner.settings import Settings
 
 

@@ -16,8 +16,8 @@ from runner.evals.night.item_lines import item_lines
 from runner.evals.night.night_options import read_options
 from runner.evals.night.report_files import check_report_places, report_paths, write_report_files
 from runner.rules.errors import Bug
-from runner.rules.evaluation.night_report import NightReport
-from runner.rules.evaluation.suite_json import decode_suite
+from runner.rules.evaluation.report.night_report import NightReport
+from runner.rules.evaluation.suite.suite_json import decode_suite
 
 if TYPE_CHECKING:
     from runner.db.evaluation.nights import NightRow

@@ -10,7 +10,7 @@ from runner.rules.json_object import encoded
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from runner.rules.evaluation.night_report import NightReport
+    from runner.rules.evaluation.report.night_report import NightReport
 
 
 def call(command: str, report: NightReport, *, output: Path | None, to: IO[Any] | int) -> str | None:

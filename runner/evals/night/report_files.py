@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from runner.rules.evaluation.forms.items_csv import ItemLine
-    from runner.rules.evaluation.night_report import NightReport
+    from runner.rules.evaluation.report.night_report import NightReport
 
 _REPORT_BYTES_MAX: Final = 64 * 1024 * 1024
 _NAME_LENGTH: Final = 60

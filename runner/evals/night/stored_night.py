@@ -9,7 +9,7 @@ from runner.db.evaluation.graders import grader_ids
 from runner.db.evaluation.items import items_of
 from runner.evals.grading.grade_measurement import GradedNight, StoredItem
 from runner.evals.night.night_options import read_options
-from runner.rules.evaluation.suite_json import decode_suite
+from runner.rules.evaluation.suite.suite_json import decode_suite
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from runner.db.evaluation.nights import NightRow
     from runner.evals.night.night_options import NightOptions
-    from runner.rules.evaluation.item import Item
-    from runner.rules.evaluation.suite import Suite
+    from runner.rules.evaluation.suite.item import Item
+    from runner.rules.evaluation.suite.suite import Suite
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from runner.db.evaluation.nights import NightRow
-    from runner.rules.evaluation.suite import Suite
+    from runner.rules.evaluation.suite.suite import Suite
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

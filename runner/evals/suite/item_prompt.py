@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from runner.intake.templates import RowTemplate
-    from runner.rules.evaluation.item import Item
-    from runner.rules.evaluation.suite import Subject
+    from runner.rules.evaluation.suite.item import Item
+    from runner.rules.evaluation.suite.suite import Subject
 
 INPUT: Final = "input"
 CHOICES: Final = "choices"

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from runner.evals.items.read_items import ReadItems
     from runner.rules.diagnostics import Diagnostic
     from runner.rules.estimate import Tally
-    from runner.rules.evaluation.item import Item
-    from runner.rules.evaluation.suite import Suite
+    from runner.rules.evaluation.suite.item import Item
+    from runner.rules.evaluation.suite.suite import Suite
     from runner.rules.table_faults import TableFault
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from runner.rules.evaluation.suite import GateSpec, parse_baseline
+from runner.rules.evaluation.suite.suite import GateSpec, parse_baseline
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from runner.rules.evaluation.item import Item
-    from runner.rules.evaluation.suite import Suite
+    from runner.rules.evaluation.suite.item import Item
+    from runner.rules.evaluation.suite.suite import Suite
 
 _ASSUMED_SCORE: Final = 0.8
 

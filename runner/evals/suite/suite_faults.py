@@ -12,7 +12,7 @@ from runner.rules.validate import validate
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from runner.rules.evaluation.suite import GraderSpec, Subject, Suite
+    from runner.rules.evaluation.suite.suite import GraderSpec, Subject, Suite
 
 _PROBE: Final = {"role": "user", "content": "x"}
 

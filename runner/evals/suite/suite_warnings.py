@@ -11,8 +11,8 @@ from runner.rules.counted import count
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from runner.rules.evaluation.item import Item
-    from runner.rules.evaluation.suite import Suite
+    from runner.rules.evaluation.suite.item import Item
+    from runner.rules.evaluation.suite.suite import Suite
 
 
 def suite_warnings(suite: Suite, items: Sequence[Item]) -> list[str]:

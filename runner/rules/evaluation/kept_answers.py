@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from runner.rules.evaluation.pool import POOL_MOST
+from runner.rules.evaluation.gate.pool import POOL_MOST
 
 
 class Kept(StrEnum):

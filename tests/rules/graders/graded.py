@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from runner.rules.evaluation.grade import Answer
 from runner.rules.evaluation.graders import make_grader
-from runner.rules.evaluation.item import Item
-from runner.rules.evaluation.suite import GraderSpec
+from runner.rules.evaluation.graders.grade import Answer
+from runner.rules.evaluation.suite.item import Item
+from runner.rules.evaluation.suite.suite import GraderSpec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from runner.rules.evaluation.grade import Grade
+    from runner.rules.evaluation.graders.grade import Grade
 
 
 def grader_spec(type_name: str, **options: Any) -> GraderSpec:

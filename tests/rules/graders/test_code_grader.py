@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from graded import graded, grader_spec, target_item
 
-from runner.rules.evaluation.grade import Answer, Grade
 from runner.rules.evaluation.graders import make_grader
+from runner.rules.evaluation.graders.grade import Answer, Grade
 
 if TYPE_CHECKING:
     from runner.rules.evaluation.graders.code_grader import GradeFunction

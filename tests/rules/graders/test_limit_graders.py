@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from graded import graded, grader_spec
 
-from runner.rules.evaluation.grade import Answer
+from runner.rules.evaluation.graders.grade import Answer
 
 ANSWER = Answer(
     text="one two three", completion_tokens=40, cost_ticks=25_000_000, latency_ms=1_500, finish_reason="stop"

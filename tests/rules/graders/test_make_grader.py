@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.rules.errors import UsageError
-from runner.rules.evaluation.grade import Answer
 from runner.rules.evaluation.graders import grader_faults, grader_sha256, make_grader, may_hang, runs_code
+from runner.rules.evaluation.graders.grade import Answer
 
 INCLUDES: dict[str, Any] = {"type": "includes"}
 EVERY: dict[str, dict[str, Any]] = {

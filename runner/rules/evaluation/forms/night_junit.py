@@ -18,12 +18,12 @@ from runner.rules.evaluation.forms.night_words import (
     sentence,
     short_name,
 )
-from runner.rules.evaluation.verdict import Verdict
+from runner.rules.evaluation.gate.verdict import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from runner.rules.evaluation.night_report import NightReport
+    from runner.rules.evaluation.report.night_report import NightReport
 
 _ELEMENTS: Final[Mapping[Verdict, str]] = {  # the others have passed
     Verdict.REGRESSED: "failure",

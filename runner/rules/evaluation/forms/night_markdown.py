@@ -34,7 +34,7 @@ from runner.rules.shell_words import shell_word
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from runner.rules.evaluation.night_report import ItemReport, NightReport
+    from runner.rules.evaluation.report.night_report import ItemReport, NightReport
 
 _ITEMS_SHOWN: Final = 20
 

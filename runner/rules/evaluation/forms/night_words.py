@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Final
 
 from runner.rules.counted import count, listed
 from runner.rules.evaluation.forms.score_words import gate_of
-from runner.rules.evaluation.verdict import Verdict
-from runner.rules.evaluation.verdicts import MEASURED
+from runner.rules.evaluation.gate.verdict import Verdict
+from runner.rules.evaluation.report.verdicts import MEASURED
 from runner.rules.money import dollars
 from runner.rules.redact import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from runner.rules.evaluation.night_report import GateReport, NightReport, ServiceReport
+    from runner.rules.evaluation.report.night_report import GateReport, NightReport, ServiceReport
 
 VERDICT_WORDS: Final[Mapping[Verdict, str]] = {
     Verdict.PASSED: "PASSED",

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from runner.rules.counted import count
-from runner.rules.evaluation.night_gate import REMEASURE_BELOW, SURE_FROM
+from runner.rules.evaluation.gate.night_gate import REMEASURE_BELOW, SURE_FROM
 from runner.rules.evaluation.plain_words import once_in_nights, percent, points_change
 from runner.rules.redact import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from runner.rules.evaluation.night_report import GateReport, GraderReport, ItemReport, ScoreChange
+    from runner.rules.evaluation.report.night_report import GateReport, GraderReport, ItemReport, ScoreChange
 
 _P_SHOWN: Final = 0.001
 _REASON_LENGTH: Final = 80

@@ -17,8 +17,8 @@ from runner.rules.evaluation.graders.targets import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from runner.rules.evaluation.grade import Answer, Grade
-    from runner.rules.evaluation.item import Item
+    from runner.rules.evaluation.graders.grade import Answer, Grade
+    from runner.rules.evaluation.suite.item import Item
 
 
 @dataclass(frozen=True, slots=True)

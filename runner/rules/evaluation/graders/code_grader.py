@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from runner.rules.evaluation.grade import Grade, unscored
+from runner.rules.evaluation.graders.grade import Grade, unscored
 from runner.rules.evaluation.graders.targets import printable
 
 if TYPE_CHECKING:
-    from runner.rules.evaluation.grade import Answer
-    from runner.rules.evaluation.item import Item
+    from runner.rules.evaluation.graders.grade import Answer
+    from runner.rules.evaluation.suite.item import Item
 
 # (answer's text, target, item) -> true or false, 0 to 1, None (not graded), or (one of these, label)
 GradeFunction: TypeAlias = Callable[[str, Any, dict[str, Any]], Any]

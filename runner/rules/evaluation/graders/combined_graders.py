@@ -6,13 +6,13 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from runner.rules.evaluation.grade import Grade
+from runner.rules.evaluation.graders.grade import Grade
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from runner.rules.evaluation.grade import Answer, Grader
-    from runner.rules.evaluation.item import Item
+    from runner.rules.evaluation.graders.grade import Answer, Grader
+    from runner.rules.evaluation.suite.item import Item
 
 
 class GraderPart(NamedTuple):

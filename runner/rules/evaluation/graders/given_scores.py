@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from runner.rules.evaluation.grade import Grade, unscored
+from runner.rules.evaluation.graders.grade import Grade, unscored
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from runner.rules.evaluation.grade import Answer
-    from runner.rules.evaluation.item import Item
+    from runner.rules.evaluation.graders.grade import Answer
+    from runner.rules.evaluation.suite.item import Item
 
 
 @dataclass(frozen=True, slots=True)

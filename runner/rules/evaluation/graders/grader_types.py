@@ -23,7 +23,7 @@ from runner.rules.evaluation.graders.text_folding import FOLDS
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from runner.rules.evaluation.grade import Grader
+    from runner.rules.evaluation.graders.grade import Grader
     from runner.rules.evaluation.graders.option_checks import Check
 
     Checks: TypeAlias = Mapping[str, Check]

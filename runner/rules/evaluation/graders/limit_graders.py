@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from runner.rules.evaluation.grade import Grade, unscored
+from runner.rules.evaluation.graders.grade import Grade, unscored
 from runner.rules.prices import TICKS_PER_USD
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from runner.rules.evaluation.grade import Answer
-    from runner.rules.evaluation.item import Item
+    from runner.rules.evaluation.graders.grade import Answer
+    from runner.rules.evaluation.suite.item import Item
 
 UNITS: Final = ("words", "characters", "tokens")
 

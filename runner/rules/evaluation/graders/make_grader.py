@@ -26,9 +26,9 @@ from runner.rules.recipe import RecipeFault
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from runner.rules.evaluation.grade import Answer, Grade, Grader
-    from runner.rules.evaluation.item import Item
-    from runner.rules.evaluation.suite import GraderSpec
+    from runner.rules.evaluation.graders.grade import Answer, Grade, Grader
+    from runner.rules.evaluation.suite.item import Item
+    from runner.rules.evaluation.suite.suite import GraderSpec
 
 LoadFunction: TypeAlias = Callable[[str], GradeFunction]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from runner.rules.answer_object import InvalidAnswer, answer_object
-from runner.rules.evaluation.grade import Grade, unscored
+from runner.rules.evaluation.graders.grade import Grade, unscored
 from runner.rules.evaluation.graders.number_text import last_number
 from runner.rules.evaluation.graders.targets import printable, target_of, unscored_target, yes_or_no
 from runner.rules.evaluation.graders.text_folding import DEFAULT_FOLDS, fold_of
@@ -17,9 +17,9 @@ from runner.rules.evaluation.graders.text_folding import DEFAULT_FOLDS, fold_of
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from runner.rules.evaluation.grade import Answer
+    from runner.rules.evaluation.graders.grade import Answer
     from runner.rules.evaluation.graders.text_folding import Fold
-    from runner.rules.evaluation.item import Item
+    from runner.rules.evaluation.suite.item import Item
 
 _INVALID: Final = Grade(0, "no JSON object")
 _MISFIT: Final = Grade(0, "does not fit")

@@ -25,9 +25,9 @@ from runner.rules.evaluation.graders.text_folding import DEFAULT_FOLDS, fold_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from runner.rules.evaluation.grade import Answer, Grade
+    from runner.rules.evaluation.graders.grade import Answer, Grade
     from runner.rules.evaluation.graders.text_folding import Fold
-    from runner.rules.evaluation.item import Item
+    from runner.rules.evaluation.suite.item import Item
 
 _GROUP: Final = "answer"  # the group that counts, where a pattern has one of this name
 

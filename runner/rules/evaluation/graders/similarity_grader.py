@@ -7,15 +7,15 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from runner.rules.evaluation.grade import Grade
+from runner.rules.evaluation.graders.grade import Grade
 from runner.rules.evaluation.graders.targets import target_of, target_texts, unscored_target, yes_or_no
 from runner.rules.evaluation.graders.text_folding import UNSPACED, fold_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from runner.rules.evaluation.grade import Answer
-    from runner.rules.evaluation.item import Item
+    from runner.rules.evaluation.graders.grade import Answer
+    from runner.rules.evaluation.suite.item import Item
 
 METHODS: Final = ("words", "characters")
 _CHARACTERS_MAX: Final = 20_000  # of a text; what is beyond it is not compared

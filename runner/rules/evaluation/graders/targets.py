@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from runner.rules.evaluation.grade import Grade, unscored
+from runner.rules.evaluation.graders.grade import Grade, unscored
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from runner.rules.evaluation.item import Item
+    from runner.rules.evaluation.suite.item import Item
 
 LABEL_CHARACTERS_MAX: Final = 60
 RIGHT: Final = Grade(1)

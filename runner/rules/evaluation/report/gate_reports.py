@@ -7,22 +7,22 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from msgspec.structs import replace
 
-from runner.rules.evaluation import gate_text
-from runner.rules.evaluation.joined_counts import joined_losses
-from runner.rules.evaluation.night_facts import Column
-from runner.rules.evaluation.night_gate import GateOutcome, night_noise
-from runner.rules.evaluation.night_report import GateReport
-from runner.rules.evaluation.scores import coverage
-from runner.rules.evaluation.suite import COMPARING_RULES, MEASURED_DEFAULT, GateSpec
-from runner.rules.evaluation.verdict import Verdict
-from runner.rules.evaluation.verdicts import MEASURED, says_invalid
+from runner.rules.evaluation.gate.night_gate import GateOutcome, night_noise
+from runner.rules.evaluation.gate.scores import coverage
+from runner.rules.evaluation.gate.verdict import Verdict
+from runner.rules.evaluation.report import gate_text
+from runner.rules.evaluation.report.joined_counts import joined_losses
+from runner.rules.evaluation.report.night_facts import Column
+from runner.rules.evaluation.report.night_report import GateReport
+from runner.rules.evaluation.report.verdicts import MEASURED, says_invalid
+from runner.rules.evaluation.suite.suite import COMPARING_RULES, MEASURED_DEFAULT, GateSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from runner.rules.evaluation.column_night import ColumnNight, NightColumns
-    from runner.rules.evaluation.night_facts import NightFacts
-    from runner.rules.evaluation.scores import Coverage
+    from runner.rules.evaluation.gate.scores import Coverage
+    from runner.rules.evaluation.report.column_night import ColumnNight, NightColumns
+    from runner.rules.evaluation.report.night_facts import NightFacts
     from runner.rules.statistics.comparison import Difference
 
 _ROUNDING: Final = 1e-9

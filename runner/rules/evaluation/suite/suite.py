@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
-from runner.rules.evaluation.pool import POOL_MOST
+from runner.rules.evaluation.gate.pool import POOL_MOST
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from runner.rules.evaluation.night_facts import AnswerCounts
+from runner.rules.evaluation.report.night_facts import AnswerCounts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from runner.rules.evaluation.night_facts import NightFacts
+    from runner.rules.evaluation.report.night_facts import NightFacts
 
 
 def joined_losses(facts: NightFacts, variant: str) -> Mapping[str, int]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from runner.rules.evaluation.score_sums import paired_items, score_sums
+from runner.rules.evaluation.gate.score_sums import paired_items, score_sums
 
 if TYPE_CHECKING:
     from runner.rules.statistics.comparison import Paired

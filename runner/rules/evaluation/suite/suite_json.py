@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import orjson
 
-from runner.rules.evaluation.suite import GateSpec, GraderSpec, Subject, Suite
+from runner.rules.evaluation.suite.suite import GateSpec, GraderSpec, Subject, Suite
 
 
 def encode_suite(suite: Suite) -> bytes:

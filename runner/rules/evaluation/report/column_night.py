@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
+from runner.rules.evaluation.gate.night_gate import GateOutcome, NightNoise, night_noise, no_drop
+from runner.rules.evaluation.gate.past_noise import PastScores, past_z
+from runner.rules.evaluation.gate.pool import POOL_LEAST, pool_of
+from runner.rules.evaluation.gate.score_sums import PairedItems, ScoreSums, added, paired_items, score_sums
+from runner.rules.evaluation.gate.scores import pooled
 from runner.rules.evaluation.graders import takes_scores
-from runner.rules.evaluation.night_gate import GateOutcome, NightNoise, night_noise, no_drop
-from runner.rules.evaluation.past_noise import PastScores, past_z
-from runner.rules.evaluation.pool import POOL_LEAST, pool_of
-from runner.rules.evaluation.score_sums import PairedItems, ScoreSums, added, paired_items, score_sums
-from runner.rules.evaluation.scores import pooled
-from runner.rules.evaluation.suite import BASELINE_DEFAULT, parse_baseline
+from runner.rules.evaluation.suite.suite import BASELINE_DEFAULT, parse_baseline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping, Sequence
 
-    from runner.rules.evaluation.night_facts import Column, NightFacts, PastNight
-    from runner.rules.evaluation.scores import Scores
+    from runner.rules.evaluation.gate.scores import Scores
+    from runner.rules.evaluation.report.night_facts import Column, NightFacts, PastNight
     from runner.rules.statistics.comparison import Difference
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from runner.rules.evaluation.gate_table import read_gates
-from runner.rules.evaluation.suite import AGAIN, GraderSpec, Subject, Suite
-from runner.rules.evaluation.suite_items import FieldMap, ItemForm, SuiteItems
+from runner.rules.evaluation.suite.gate_table import read_gates
+from runner.rules.evaluation.suite.suite import AGAIN, GraderSpec, Subject, Suite
+from runner.rules.evaluation.suite.suite_items import FieldMap, ItemForm, SuiteItems
 from runner.rules.toml_section import TomlSection, json_faults
 
 if TYPE_CHECKING:

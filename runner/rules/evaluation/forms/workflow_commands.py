@@ -9,14 +9,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, Literal
 
+from runner.rules.evaluation.gate.verdict import Verdict
 from runner.rules.evaluation.plain_words import verdict_words
-from runner.rules.evaluation.verdict import Verdict
 from runner.rules.redact import one_line, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from runner.rules.evaluation.night_report import GateReport, NightReport
+    from runner.rules.evaluation.report.night_report import GateReport, NightReport
 
 Level = Literal["error", "warning", "notice"]
 ANNOTATIONS_MAX: Final = 10  # of one level that GitHub shows of a step

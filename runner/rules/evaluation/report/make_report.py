@@ -6,20 +6,20 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from runner.rules.evaluation.column_night import NightColumns
-from runner.rules.evaluation.gate_reports import gate_reports
-from runner.rules.evaluation.grader_reports import grader_reports
-from runner.rules.evaluation.item_changes import items_report
-from runner.rules.evaluation.joined_counts import joined_counts
-from runner.rules.evaluation.night_facts import Column
-from runner.rules.evaluation.night_report import AnswersReport, NightCost, NightReport
-from runner.rules.evaluation.night_services import change_reports, service_reports
-from runner.rules.evaluation.pool import pool_of
-from runner.rules.evaluation.verdicts import EXIT_CODES, deciding_gate, sentence_of
+from runner.rules.evaluation.gate.pool import pool_of
+from runner.rules.evaluation.report.column_night import NightColumns
+from runner.rules.evaluation.report.gate_reports import gate_reports
+from runner.rules.evaluation.report.grader_reports import grader_reports
+from runner.rules.evaluation.report.item_changes import items_report
+from runner.rules.evaluation.report.joined_counts import joined_counts
+from runner.rules.evaluation.report.night_facts import Column
+from runner.rules.evaluation.report.night_report import AnswersReport, NightCost, NightReport
+from runner.rules.evaluation.report.night_services import change_reports, service_reports
+from runner.rules.evaluation.report.verdicts import EXIT_CODES, deciding_gate, sentence_of
 from runner.rules.json_object import SCHEMA
 
 if TYPE_CHECKING:
-    from runner.rules.evaluation.night_facts import AnswerCounts, NightFacts
+    from runner.rules.evaluation.report.night_facts import AnswerCounts, NightFacts
 
 
 def night_report(facts: NightFacts) -> NightReport:

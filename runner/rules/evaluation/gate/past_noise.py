@@ -6,9 +6,9 @@ from collections import deque
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from runner.rules.evaluation.night_gate import REMEASURE_BELOW
-from runner.rules.evaluation.pool import POOL_LEAST, POOL_MOST
-from runner.rules.evaluation.score_sums import ScoreSums, added, paired_items
+from runner.rules.evaluation.gate.night_gate import REMEASURE_BELOW
+from runner.rules.evaluation.gate.pool import POOL_LEAST, POOL_MOST
+from runner.rules.evaluation.gate.score_sums import ScoreSums, added, paired_items
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Sequence

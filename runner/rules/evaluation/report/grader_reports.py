@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
-from runner.rules.evaluation.night_facts import Column
-from runner.rules.evaluation.night_gate import night_noise
-from runner.rules.evaluation.night_report import GraderReport, ScoreChange
-from runner.rules.evaluation.score_sums import score_sums
-from runner.rules.evaluation.scores import coverage
-from runner.rules.evaluation.suite import FALSE_ALARM_NIGHTS
+from runner.rules.evaluation.gate.night_gate import night_noise
+from runner.rules.evaluation.gate.score_sums import score_sums
+from runner.rules.evaluation.gate.scores import coverage
+from runner.rules.evaluation.report.night_facts import Column
+from runner.rules.evaluation.report.night_report import GraderReport, ScoreChange
+from runner.rules.evaluation.suite.suite import FALSE_ALARM_NIGHTS
 from runner.rules.statistics.detectable import detectable_effect, detectable_from_scores
 from runner.rules.statistics.intervals import (
     Interval,
@@ -27,9 +27,9 @@ from runner.rules.statistics.multiple_tests import holm
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
 
-    from runner.rules.evaluation.column_night import ColumnNight, NightColumns
-    from runner.rules.evaluation.score_sums import ScoreSums
-    from runner.rules.evaluation.suite import GraderSpec
+    from runner.rules.evaluation.gate.score_sums import ScoreSums
+    from runner.rules.evaluation.report.column_night import ColumnNight, NightColumns
+    from runner.rules.evaluation.suite.suite import GraderSpec
     from runner.rules.statistics.comparison import Difference
     from runner.rules.statistics.intervals import MeanError
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from runner.rules.evaluation.pool import POOL_LEAST
-from runner.rules.evaluation.verdict import Verdict
+from runner.rules.evaluation.gate.pool import POOL_LEAST
+from runner.rules.evaluation.gate.verdict import Verdict
 from runner.rules.statistics import student_t
 from runner.rules.statistics.intervals import MeanError
 from runner.rules.statistics.stratified_test import Tails
@@ -16,7 +16,7 @@ from runner.rules.statistics.stratified_test import Tails
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from runner.rules.evaluation.score_sums import PairedItems
+    from runner.rules.evaluation.gate.score_sums import PairedItems
     from runner.rules.statistics.comparison import Difference
 
 SURE_FROM: Final = 7  # nights; with fewer the verdict is provisional

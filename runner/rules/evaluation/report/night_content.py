@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from runner.rules.evaluation.night_facts import Content
+from runner.rules.evaluation.report.night_facts import Content
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from runner.rules.evaluation.item import Item
-    from runner.rules.evaluation.suite import Subject, Suite
+    from runner.rules.evaluation.suite.item import Item
+    from runner.rules.evaluation.suite.suite import Subject, Suite
 
 
 def hashes_of(

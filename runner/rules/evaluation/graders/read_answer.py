@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runner.rules.answer_json import read_json, without_surrogates
 from runner.rules.chat_completion import TICKS_MAX, content_of, count, first_choice, flaw_of, word
-from runner.rules.evaluation.grade import Answer
+from runner.rules.evaluation.graders.grade import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 from runner.rules.counted import count, listed
 from runner.rules.evaluation.plain_words import once_in_nights, percent, points, points_change, verdict_words
-from runner.rules.evaluation.suite import parse_baseline
+from runner.rules.evaluation.suite.suite import parse_baseline
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from runner.rules.evaluation.column_night import Baseline
-    from runner.rules.evaluation.night_gate import GateOutcome
+    from runner.rules.evaluation.gate.night_gate import GateOutcome
+    from runner.rules.evaluation.report.column_night import Baseline
     from runner.rules.statistics.comparison import Difference
 
 _CODES_SHOWN: Final = 5

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from runner.rules.evaluation.verdict import Verdict
+from runner.rules.evaluation.gate.verdict import Verdict
 from runner.rules.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from runner.rules.evaluation.night_report import GateReport, NightReport
+    from runner.rules.evaluation.report.night_report import GateReport, NightReport
 
 MEASURED: Final = "measured"
 

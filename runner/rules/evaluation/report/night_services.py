@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from runner.rules.counted import count
-from runner.rules.evaluation.night_content import has_other_items
-from runner.rules.evaluation.night_report import ChangeReport, ServiceReport
+from runner.rules.evaluation.report.night_content import has_other_items
+from runner.rules.evaluation.report.night_report import ChangeReport, ServiceReport
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from runner.rules.evaluation.night_facts import ItemChanges, NightFacts, PastNight, Service
+    from runner.rules.evaluation.report.night_facts import ItemChanges, NightFacts, PastNight, Service
 
 
 def service_reports(facts: NightFacts, pool: Sequence[PastNight]) -> list[ServiceReport]:

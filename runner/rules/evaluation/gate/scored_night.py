@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from runner.rules.evaluation import night_gate
-from runner.rules.evaluation.past_noise import PastScores, past_z
-from runner.rules.evaluation.pool import newest
-from runner.rules.evaluation.score_sums import paired_items, score_sums
-from runner.rules.evaluation.scores import Pairing, paired, pooled
+from runner.rules.evaluation.gate import night_gate
+from runner.rules.evaluation.gate.past_noise import PastScores, past_z
+from runner.rules.evaluation.gate.pool import newest
+from runner.rules.evaluation.gate.score_sums import paired_items, score_sums
+from runner.rules.evaluation.gate.scores import Pairing, paired, pooled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from runner.rules.evaluation.night_gate import GateOutcome
-    from runner.rules.evaluation.scores import Scores
+    from runner.rules.evaluation.gate.night_gate import GateOutcome
+    from runner.rules.evaluation.gate.scores import Scores
 
 
 class NightResult(NamedTuple):

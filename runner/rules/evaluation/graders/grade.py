@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from runner.rules.evaluation.item import Item
+    from runner.rules.evaluation.suite.item import Item
 
 
 class Answer(NamedTuple):

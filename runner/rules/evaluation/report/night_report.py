@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, UnsetType, field
 
-from runner.rules.evaluation.verdict import Verdict
+from runner.rules.evaluation.gate.verdict import Verdict
 from runner.rules.json_object import MONEY, JsonObject, Moment, Schema, about
 
 

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 import orjson
 
-from runner.rules.evaluation.item import Item
+from runner.rules.evaluation.suite.item import Item
 
 _FIELDS: Final = ("id", "messages", "target", "choices", "body", "cluster", "metadata")
 

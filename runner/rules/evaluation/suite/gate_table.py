@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, get_args
 
-from runner.rules.evaluation.pool import POOL_LEAST, POOL_MOST
-from runner.rules.evaluation.suite import (
+from runner.rules.evaluation.gate.pool import POOL_LEAST, POOL_MOST
+from runner.rules.evaluation.suite.suite import (
     BASELINE_DEFAULT,
     FALSE_ALARM_NIGHTS,
     MEASURED_DEFAULT,

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from runner.rules.evaluation.score_sums import ScoreSums
-    from runner.rules.evaluation.scores import Scores
-    from runner.rules.evaluation.suite import Suite
+    from runner.rules.evaluation.gate.score_sums import ScoreSums
+    from runner.rules.evaluation.gate.scores import Scores
+    from runner.rules.evaluation.suite.suite import Suite
 
 
 class Column(NamedTuple):

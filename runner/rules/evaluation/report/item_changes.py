@@ -5,15 +5,15 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from runner.rules.evaluation.night_facts import Column
-from runner.rules.evaluation.night_report import ItemReport, ItemsReport
+from runner.rules.evaluation.report.night_facts import Column
+from runner.rules.evaluation.report.night_report import ItemReport, ItemsReport
 from runner.rules.statistics.multiple_tests import benjamini_hochberg
 from runner.rules.statistics.stratified_test import exact_tails
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from runner.rules.evaluation.column_night import NightColumns
+    from runner.rules.evaluation.report.column_night import NightColumns
     from runner.rules.statistics.comparison import Paired
 
 _CHANGES_MOST: Final = 100
