@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Row
 
+    from runner.rules.event_kinds import EventKind
+
 RUNS, OPERATORS = "run_events", "operator_events"
 TABLES: Final = (RUNS, OPERATORS)
 _NAMES: Final = {
@@ -62,7 +64,7 @@ class EventFilter:
     """Which events are read: of one run, of some kinds, since a time; None and () are all."""
 
     run_id: int | None = None
-    kinds: tuple[str, ...] = ()
+    kinds: tuple[EventKind, ...] = ()
     since_ms: int | None = None
 
 

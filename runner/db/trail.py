@@ -21,21 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from runner.db.events import RecordEvent
+    from runner.rules.event_kinds import EventKind
 
 NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 _HIDDEN: Final = "(a command)"  # the value of --on-end in events
-LOADED: Final = "loaded"  # the kind of an event: a command loaded the run
-SET: Final = "set"  # options changed, and nothing else
-JOBS_CANCELLED: Final = "jobs_cancelled"  # some jobs; "cancelled" is the end of a whole run
-RETRIED: Final = "retried"
-RECHECKED: Final = "rechecked"  # stored answers were checked again, nothing was sent
-REMOVED: Final = "removed"
-NIGHT_BEGUN: Final = "night_begun"
-NIGHT_SET: Final = "night_set"  # a later command named other options of the night
-GRADED_AGAIN: Final = "graded_again"
-TEAM_LIMITS: Final = "team_limits"
-WORKERS_DRAINED: Final = "workers_drained"  # workers were told to drain
-BASELINE: Final = "baseline"  # a night was accepted, pinned or unpinned
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +48,7 @@ def record(
     connection: Connection,
     run_id: int,
     at_ms: int,
-    kind: str,
+    kind: EventKind,
     *,
     actor: Actor,
     old: Mapping[str, Any] = NOTHING,
@@ -74,7 +63,7 @@ def record(
 def record_operator_event(
     connection: Connection,
     at_ms: int,
-    kind: str,
+    kind: EventKind,
     *,
     actor: Actor,
     run_id: int | None = None,
@@ -106,7 +95,7 @@ def recorded_by(
 ) -> RecordEvent:
     """Return what the moves of `db.runs` take in the place of `events.note`, where a command makes them."""
 
-    def record_move(connection: Connection, run_id: int, at_ms: int, kind: str, cause: str) -> None:
+    def record_move(connection: Connection, run_id: int, at_ms: int, kind: EventKind, cause: str) -> None:
         record(connection, run_id, at_ms, kind, actor=actor, old=old, new=new, cause=cause)
 
     return record_move
@@ -131,7 +120,7 @@ class CommandEvent:
         self,
         connection: Connection,
         at_ms: int,
-        kind: str,
+        kind: EventKind,
         *,
         old: Mapping[str, Any] = NOTHING,
         new: Mapping[str, Any] = NOTHING,
@@ -163,7 +152,7 @@ class CommandEvent:
         return whole
 
 
-def _recorded(connection: Connection, event: CommandEvent, at_ms: int, kind: str, cause: str) -> int:
+def _recorded(connection: Connection, event: CommandEvent, at_ms: int, kind: EventKind, cause: str) -> int:
     """Record an event that is not on record; return its id."""
     if event.run_id is not None:
         return record(

@@ -15,6 +15,7 @@ from test_commands import Place
 from runner.cli.render.event_lines import change_texts
 from runner.db import runs
 from runner.db.session import Database
+from runner.rules.event_kinds import EventKind
 from runner.rules.states import PauseReason
 
 if TYPE_CHECKING:
@@ -68,11 +69,25 @@ def test_events_are_chosen_by_kind_number_and_time(answered: Place) -> None:
     assert [event["kind"] for event in events(answered, "--kind paused")] == ["paused"]
     assert events(answered, "--limit 1") == every[-1:]
     assert [event["kind"] for event in events(answered, "--since 5m --kind paused")] == ["paused"]
-    assert events(answered, "--kind none") == []
-    assert answered.call("events 1 --kind none").stderr == "there are no such events\n"
+    assert events(answered, "--kind written") == []
+    assert answered.call("events 1 --kind written").stderr == "there are no such events\n"
     assert "run 1 jobs" in answered.call("events --kind paused").stdout
     assert "run 1" not in answered.call("events 1 --kind paused").stdout.partition("by ")[0]
     assert answered.call("events 9").code == 2
+
+
+def test_a_kind_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    """With the one that was meant, if any; no database is needed for that."""
+    typo, other = (Place(tmp_path).call(f"events --kind {word}") for word in ("Pasued", "x\x1b[2J"))
+
+    assert (typo.code, other.code) == (2, 2)
+    assert typo.stderr == (
+        'error: there is no kind of event "Pasued"; did you mean "paused"?\n'
+        "fix: runner events --help lists the kinds\n"
+    )
+    assert 'no kind of event "x\\x1b[2J"\n' in other.stderr
+    described = " ".join(Place(tmp_path).call("events --help").stdout.split())
+    assert [kind for kind in EventKind if kind not in described] == []
 
 
 def test_a_run_that_was_removed_is_found_by_its_id(answered: Place) -> None:

@@ -13,6 +13,7 @@ from runner.cli.session.follow_events import read_events
 from runner.db import event_log, events, trail
 from runner.db.event_log import EventFilter
 from runner.db.trail import Actor
+from runner.rules.event_kinds import EventKind
 from runner.rules.event_tail import EventTail
 
 if TYPE_CHECKING:
@@ -24,10 +25,15 @@ if TYPE_CHECKING:
 ANN = Actor(user="ann", host="alpha", command="runner set 1 --rpm 60", reason="too fast")
 
 
-def note(database: Database, *kinds: str, run: int = 1) -> None:
+def note(database: Database, *kinds: EventKind, run: int = 1) -> None:
     with database.write() as connection:
         for number, kind in enumerate(kinds):
             events.note(connection, run, NOW_MS + number, kind, f"cause of {kind}")
+
+
+def warn(connection: Connection, *causes: str, run: int = 1) -> None:
+    for cause in causes:
+        events.note(connection, run, NOW_MS, EventKind.WARNING, cause)
 
 
 def kinds(found: list[LoggedEvent]) -> list[str]:
@@ -36,18 +42,21 @@ def kinds(found: list[LoggedEvent]) -> list[str]:
 
 def test_the_newest_come_last_from_both_tables(database: Database) -> None:
     """Of one run or of all; by kind and time."""
-    note(database, "started", run=2)
-    note(database, "started", "paused")
+    note(database, EventKind.STARTED, run=2)
+    note(database, EventKind.STARTED, EventKind.PAUSED)
     with database.write() as connection:
         trail.record_operator_event(
-            connection, NOW_MS + 9, "removed", actor=ANN, run_id=2, run_name="old", cause="7 jobs"
+            connection, NOW_MS + 9, EventKind.REMOVED, actor=ANN, run_id=2, run_name="old", cause="7 jobs"
         )
     with database.read() as connection:
         every = read_events(connection, EventFilter(), 10)
         assert kinds(every) == ["started", "started", "paused", "removed"]
         assert kinds(read_events(connection, EventFilter(), 2)) == ["paused", "removed"]
         assert kinds(read_events(connection, EventFilter(run_id=2), 9)) == ["started", "removed"]
-        assert kinds(read_events(connection, EventFilter(kinds=("paused", "removed")), 9)) == kinds(every)[2:]
+        assert (
+            kinds(read_events(connection, EventFilter(kinds=(EventKind.PAUSED, EventKind.REMOVED)), 9))
+            == kinds(every)[2:]
+        )
         assert kinds(read_events(connection, EventFilter(since_ms=NOW_MS + 1), 9)) == kinds(every)[2:]
         assert event_log.is_known(connection, 2)
         assert not event_log.is_known(connection, 1)
@@ -57,9 +66,10 @@ def test_the_newest_come_last_from_both_tables(database: Database) -> None:
 def test_an_event_of_a_command_has_who_what_and_why(database: Database) -> None:
     """Others have none of it."""
     run = new_run(database, 1).run_id
-    note(database, "warning", run=run)
+    note(database, EventKind.WARNING, run=run)
     with database.write() as connection:
-        trail.record(connection, run, NOW_MS + 5, "set", actor=ANN, old={"rpm": 3_000}, new={"rpm": 60})
+        old, new = {"rpm": 3_000}, {"rpm": 60}
+        trail.record(connection, run, NOW_MS + 5, EventKind.SET, actor=ANN, old=old, new=new)
     with database.read() as connection:
         warning, changed = read_events(connection, EventFilter(run_id=run), 9)[-2:]
 
@@ -89,12 +99,8 @@ class Reader:
             transactions = event_log.open_transactions(connection)
             newest = event_log.newest_id(connection, event_log.RUNS)
             found = event_log.above(connection, event_log.RUNS, EventFilter(), self._tail.lower_floor(newest))
-            return kinds(self._tail.to_show(found, newest, transactions, self.now_s))
-
-
-def fill(connection: Connection, count: int) -> None:
-    for number in range(count):
-        events.note(connection, 1, NOW_MS, f"other-{number}", "")
+            shown = self._tail.to_show(found, newest, transactions, self.now_s)
+        return [event.cause for event in shown]
 
 
 def test_an_event_that_commits_late_is_not_missed(postgres_database: Database) -> None:
@@ -102,12 +108,12 @@ def test_an_event_that_commits_late_is_not_missed(postgres_database: Database) -
     database = postgres_database
     reader = Reader(database)
     with database.engine.connect() as slow, slow.begin():
-        events.note(slow, 1, NOW_MS, "late", "")
+        warn(slow, "late")
         with database.engine.connect() as failing:
-            events.note(failing, 1, NOW_MS, "never", "")
+            warn(failing, "never")
             failing.rollback()
         with database.write() as connection:
-            fill(connection, 1_000)
+            warn(connection, *(f"other-{number}" for number in range(1_000)))
         assert len(reader.poll()) == 1_000
         assert [reader.poll() for _ in range(10)] == [[]] * 10
     assert reader.poll() == ["late"]
@@ -116,11 +122,13 @@ def test_an_event_that_commits_late_is_not_missed(postgres_database: Database) -
 
 def test_events_of_a_removed_run_hide_no_new_ones(database: Database) -> None:
     """SQLite gives their ids again."""
-    note(database, *(f"old-{number}" for number in range(20)))
+    with database.write() as connection:
+        warn(connection, *(f"old-{number}" for number in range(20)))
     reader = Reader(database)
     with database.write() as connection:
         connection.execute(text("DELETE FROM run_events WHERE id > 5"))
-    note(database, "new", "newer", run=2)
+    with database.write() as connection:
+        warn(connection, "new", "newer", run=2)
 
     assert reader.poll() == ["new", "newer"]
     assert reader.poll() == []

@@ -12,6 +12,7 @@ from runner.db.workers import ALIVE_MS
 from runner.embedded.state_folder import StateFolder
 from runner.rules.counted import count, listed
 from runner.rules.errors import UsageError
+from runner.rules.event_kinds import EventKind
 from runner.rules.json_object import SCHEMA
 from runner.rules.redact import plain
 from runner.rules.worker_state import WorkerState, worker_state_since
@@ -104,7 +105,7 @@ def drain_workers(connection: Connection, plan: DrainPlan, actor: Actor) -> Drai
         trail.record_operator_event(
             connection,
             now_ms,
-            trail.WORKERS_DRAINED,
+            EventKind.WORKERS_DRAINED,
             actor=actor,
             cause=listed(begun, _NAMED_MAX),
             new={"workers": begun},

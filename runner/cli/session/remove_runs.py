@@ -12,6 +12,7 @@ from runner.db import counters, new_jobs, removal, runs, trail
 from runner.db.evaluation import night_runs
 from runner.embedded.loading_lock import loading_lock
 from runner.rules.errors import UsageError
+from runner.rules.event_kinds import EventKind
 from runner.rules.states import JobState, RunState
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def _record_removal(connection: Connection, run: RunRow, actor: Actor, now_ms: i
     trail.record_operator_event(
         connection,
         now_ms,
-        trail.REMOVED,
+        EventKind.REMOVED,
         actor=actor,
         run_id=run.id,
         run_name=run.name,
