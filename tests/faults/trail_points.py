@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import event
 
 from runner.cli.main import call
-from runner.db import model_moves, user_moves
+from runner.db import model_moves, recheck_moves, user_moves
 from runner.db.session import Database
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ class Points:
             assert user_moves.ROWS_MAX in defaults, move
             move.__defaults__ = tuple(1 if one == user_moves.ROWS_MAX else one for one in defaults)
         model_moves.ROWS_MAX = 1
+        recheck_moves.JOBS_PER_PAGE = 1  # type: ignore[misc]
 
     def _executed(self, *facts: Any) -> None:
         if str(facts[2]).lstrip().upper().startswith(_WRITING):
