@@ -22,6 +22,7 @@ class EventKind(StrEnum):
     RECHECKED = "rechecked"
     REOPENED = "reopened"
     REMOVED = "removed"
+    FILES_DELETED = "files_deleted"
     TEAM_LIMITS = "team_limits"
     WORKERS_DRAINED = "workers_drained"
     NIGHT_BEGUN = "night_begun"
@@ -49,6 +50,7 @@ EVENT_MEANING: dict[EventKind, str] = {
     EventKind.RECHECKED: "stored answers were checked again, nothing was sent",
     EventKind.REOPENED: "jobs of an ended run are sent again, as older versions recorded it",
     EventKind.REMOVED: "the run was removed",
+    EventKind.FILES_DELETED: "old files of the state folder were deleted",
     EventKind.TEAM_LIMITS: "limits of the team have other values",
     EventKind.WORKERS_DRAINED: "workers were told to drain",
     EventKind.NIGHT_BEGUN: "a night of an evaluation began",

@@ -6,8 +6,10 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -151,24 +153,59 @@ def test_a_change_of_answers_or_nights_and_its_event_are_there_together(
 def kill_at_each_point(words: tuple[str, ...], begun: Path, tmp_path: Path) -> None:
     """Check that the trail has one event for each run or night that has changed, with the jobs that moved."""
     folder = shutil.copytree(begun, tmp_path / "begun")
-    env = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": os.pathsep.join(sys.path)}
-    subprocess.run(
-        [sys.executable, str(POINTS), str(folder), *words],
-        cwd=folder, env=env, check=True, capture_output=True, timeout=300,
-    )  # fmt: skip
     before, events_before = facts(f"sqlite:///{folder / 'home' / 'runner.db'}")
-    points = sorted(int(path.name) for path in folder.iterdir() if path.name.isdigit())
-    assert len(points) >= 5, "after a statement, before the commit, after it, at the end"
+    homes = killed_homes(words, folder)
     killed = 0
-    for point in points:
-        after, events = facts(f"sqlite:///{folder / str(point) / 'runner.db'}")
+    for point in homes:
+        after, events = facts(f"sqlite:///{point / 'runner.db'}")
         fresh = [event for event in events if event not in events_before]
         killed += after != before
         assert len(fresh) == len(_changed(before, after)), (point, fresh, before, after)
         if fresh and words[0] in {"cancel", "retry"}:
             moved = _moved(fresh[0][0], before[1], after[1])
             assert json.loads(fresh[0][2]).get("jobs", 0) == moved, (point, fresh)
-    assert 0 < killed < len(points), "it was killed before the change and after it"
+    assert 0 < killed < len(homes), "it was killed before the change and after it"
+
+
+def killed_homes(words: tuple[str, ...], folder: Path) -> list[Path]:
+    """Kill a command at each of its points; return the state folders that this leaves, in the same order."""
+    env = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run(
+        [sys.executable, str(POINTS), str(folder), *words],
+        cwd=folder, env=env, check=True, capture_output=True, timeout=300,
+    )  # fmt: skip
+    homes = sorted(
+        (path for path in folder.iterdir() if path.name.isdigit()), key=lambda path: int(path.name)
+    )
+    assert len(homes) >= 5, "after a statement, before the commit, after it, at the end"
+    return homes
+
+
+def test_no_old_file_is_gone_without_an_event(begun: Path, tmp_path: Path) -> None:
+    """It says how many were to be deleted; that they are deleted it says when none is left."""
+    folder = shutil.copytree(begun, tmp_path / "begun")
+    old = ("logs/bug-1.txt", "logs/bug-2.txt", "runner.db.0010", "stdin/ab")
+    for name in old:
+        path = folder / "home" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("12345")
+        os.utime(path, (1, 1))
+    found = []
+    for home in killed_homes(("prune", "--older-than", "1s", "--yes"), folder):
+        with closing(sqlite3.connect(home / "runner.db")) as connection:
+            events = connection.execute(
+                "SELECT cause, old FROM operator_events WHERE kind = 'files_deleted'"
+            ).fetchall()
+        left = sum((home / name).exists() for name in old)
+        found.append((left, *(cause for cause, _ in events)))
+        assert all(
+            json.loads(about) == {"bug_reports": 2, "database_copies": 1, "inputs": 1, "size_bytes": 20}
+            for _, about in events
+        )
+
+    assert list(dict.fromkeys(found)) == [
+        (4,), *((left, "being deleted") for left in (4, 3, 2, 1, 0)), (0, "deleted")
+    ]  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ from runner.cli.render.removal_lines import (
 from runner.cli.session.actor import read_actor
 from runner.cli.session.confirm import confirm
 from runner.cli.session.context import existing_database, read_settings
-from runner.cli.session.remove_runs import find_old_data, remove_run
+from runner.cli.session.remove_runs import delete_files, find_old_data, remove_run
 from runner.rules.json_object import SCHEMA
 
 if TYPE_CHECKING:
@@ -38,7 +38,8 @@ Remove runs that ended long ago, with their jobs and answers. It cannot be undon
 
 Also removes old bug reports, database copies and stored stdin inputs of the state folder; SQLite gives
 the space back. Your job files and the files that were written stay. So do all scores of suites, and the
-answers of nights that are open, pinned, or compared with the next night.
+answers of nights that are open, pinned, or compared with the next night. The events keep which runs and
+how many files it removed, and who did it.
 
 \b
 Example, once a month, keep the last seven runs of each nightly file:
@@ -95,10 +96,7 @@ def _remove(settings: Settings, database: Database, old: OldData) -> int:
     for run, _ in old.runs:
         remove_run(settings, database, run, actor)
     freed_bytes = database.compact() if old.runs else 0
-    for path, size in old.files:
-        path.unlink(missing_ok=True)
-        freed_bytes += size
-    return freed_bytes
+    return freed_bytes + delete_files(database, old.files, actor)
 
 
 def _question(old: OldData) -> str:
@@ -118,7 +116,7 @@ def _kept(old: OldData) -> list[KeptRun]:
 
 
 def _paths(old: OldData) -> list[str]:
-    return [str(path) for path, _ in old.files]
+    return [str(file.path) for file in old.files]
 
 
 def _print_lines(old: OldData, *, as_json: bool, quiet: bool) -> None:
@@ -131,7 +129,7 @@ def _lines(old: OldData) -> list[str]:
     of_nights = sum(run.id in old.nights for run, _ in old.runs)
     return [
         *old_run_lines(old.runs, old.known),
-        *(file_line(str(path), size) for path, size in old.files),
+        *(file_line(str(file.path), file.size_bytes) for file in old.files),
         *([scores_stay_text(of_nights)] if of_nights else []),
         *kept_lines([one.why for one in old.kept]),
     ]

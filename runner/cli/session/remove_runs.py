@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runner.db import counters, new_jobs, removal, runs, trail
 from runner.db.evaluation import night_runs
+from runner.db.trail import CommandEvent
 from runner.embedded.loading_lock import loading_lock
 from runner.rules.errors import UsageError
 from runner.rules.event_kinds import EventKind
@@ -32,6 +33,15 @@ if TYPE_CHECKING:
 _REPORTS: Final = "bug-*.txt"
 _COPIES: Final = "runner.db.*"  # made before an upgrade
 _IN_USE: Final = ("-wal", "-shm")
+_DELETING, _DELETED = "being deleted", "deleted"  # the cause of an event about files
+
+
+class OldFile(NamedTuple):
+    """A file that `prune` deletes. `kind`: how it is counted in the event of the command."""
+
+    path: Path
+    size_bytes: int
+    kind: str
 
 
 class KeptNightRun(NamedTuple):
@@ -44,14 +54,14 @@ class KeptNightRun(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OldData:
-    """What `prune` removes: runs with what they hold, files with their size in bytes.
+    """What `prune` removes: runs with what they hold, and files.
 
     `known`: the number of runs of each stem, those that stay among them. `kept`: old runs of nights that stay
     because their answers may be graded again. `nights`: the runs that measure nights, by id.
     """
 
     runs: Sequence[tuple[RunRow, RunContents]]
-    files: Sequence[tuple[Path, int]]
+    files: Sequence[OldFile]
     known: Mapping[str, int]
     kept: Sequence[KeptNightRun]
     nights: Mapping[int, NightRun]
@@ -128,6 +138,29 @@ def remove_run(settings: Settings, database: Database, run: RunRow, actor: Actor
     removal.remove(database, run.id)
 
 
+def delete_files(database: Database, files: Sequence[OldFile], actor: Actor) -> int:
+    """Delete old files; return how many bytes this freed.
+
+    No transaction has files. So the event of the command is on record before the first of them is gone: it
+    has all that are to be deleted, and says so. When all are gone it says that. After a kill in between some
+    are still there, and the same command deletes them.
+    """
+    if not files:
+        return 0
+    freed_bytes = sum(file.size_bytes for file in files)
+    old = {**Counter(file.kind for file in files), "size_bytes": freed_bytes}
+    event = CommandEvent(actor=actor)
+    with database.write() as connection:
+        event = event.extended(
+            connection, database.now_ms(), EventKind.FILES_DELETED, old=old, cause=_DELETING
+        )
+    for file in files:
+        file.path.unlink(missing_ok=True)
+    with database.write() as connection:
+        event.extended(connection, database.now_ms(), EventKind.FILES_DELETED, cause=_DELETED)
+    return freed_bytes
+
+
 def _record_removal(connection: Connection, run: RunRow, actor: Actor, now_ms: int) -> None:
     """Record what a run was: its state, its jobs, and what is known to be spent and what may be."""
     counts = counters.read(connection, run.id, "state", "ticks")
@@ -170,12 +203,17 @@ def _beyond(newest_first: Sequence[RunRow], keep: int) -> Iterator[RunRow]:
             yield run
 
 
-def _old_files(home: Path, needed: set[str], older_than_s: float) -> Iterator[tuple[Path, int]]:
-    candidates = [*(home / "logs").glob(_REPORTS), *home.glob(_COPIES)]
-    candidates += [path for path in (home / "stdin").glob("*") if str(path.resolve()) not in needed]
+def _old_files(home: Path, needed: set[str], older_than_s: float) -> Iterator[OldFile]:
+    inputs = [path for path in (home / "stdin").glob("*") if str(path.resolve()) not in needed]
+    candidates = {
+        "bug_reports": (home / "logs").glob(_REPORTS),
+        "database_copies": home.glob(_COPIES),
+        "inputs": inputs,
+    }
     before_s = time.time() - older_than_s
-    for path in candidates:
-        if path.is_file() and not path.name.endswith(_IN_USE):
-            stat = path.stat()
-            if stat.st_mtime < before_s:
-                yield path, stat.st_size
+    for kind, paths in candidates.items():
+        for path in paths:
+            if path.is_file() and not path.name.endswith(_IN_USE):
+                stat = path.stat()
+                if stat.st_mtime < before_s:
+                    yield OldFile(path, stat.st_size, kind)
