@@ -73,11 +73,10 @@ def command(*, older_than: float, keep: int, dry_run: bool, yes: bool, as_json: 
     settings = read_settings()
     with existing_database(settings) as database:
         old = find_old_data(database, settings, older_than, keep)
-        if not old.runs and not old.files:
-            _print_lines(old, as_json=as_json, quiet=quiet)
+        _print_lines(old, as_json=as_json, quiet=quiet)
+        if not old.runs and not old.files and not (dry_run and as_json):
             _report(old, 0, as_json=as_json, quiet=quiet)
             return
-        _print_lines(old, as_json=as_json, quiet=quiet)
         planned = PlannedPruning(
             schema=SCHEMA,
             would=_question(old),
@@ -104,7 +103,7 @@ def _question(old: OldData) -> str:
         *([f"remove {text.count(len(old.runs), 'run')}"] if old.runs else []),
         *([f"delete {text.count(len(old.files), 'file')} of the state folder"] if old.files else []),
     ]
-    return " and ".join(parts)
+    return " and ".join(parts) or "remove nothing"
 
 
 def _removed(old: OldData) -> list[RemovedRun]:

@@ -69,6 +69,16 @@ class DrainedWorkers(JsonObject, frozen=True, kw_only=True):
     out: Annotated[int, about("answers at xAI, which workers have to collect")]
 
 
+class PlannedDrain(JsonObject, frozen=True, kw_only=True):
+    """What `workers drain --dry-run` found."""
+
+    schema: Schema
+    would: Annotated[str, about("what would be done")]
+    draining: Annotated[list[Annotated[str, about("node")]], about("would drain")]
+    already: Annotated[list[Annotated[str, about("node")]], about("drain since an earlier call")]
+    too_old: Annotated[list[Annotated[str, about("node")]], about("of an older version, which cannot drain")]
+
+
 def worker_lines(workers: Sequence[FleetWorker], left_out: int, now_ms: int) -> list[str]:
     """Return a heading and a line for each worker, and how many are left out."""
     rows = [_HEADINGS, *(_cells(worker, now_ms) for worker in workers)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from runner.cli.render.worker_list import DrainedWorkers, FleetWorker
+from runner.cli.render.worker_list import DrainedWorkers, FleetWorker, PlannedDrain
 from runner.db import fleet, trail
 from runner.db.session import clock_ms
 from runner.db.workers import ALIVE_MS
@@ -39,7 +39,16 @@ class DrainPlan(NamedTuple):
     @property
     def question(self) -> str:
         """Return what is asked before it is done."""
-        return f"drain {count(len(self.nodes), 'worker')} ({listed([*self.nodes.values()], _NAMED_MAX)})"
+        named = f" ({listed([*self.nodes.values()], _NAMED_MAX)})" if self.nodes else ""
+        return f"drain {count(len(self.nodes), 'worker')}{named}"
+
+    @property
+    def planned(self) -> PlannedDrain:
+        """Return the object of --dry-run."""
+        nodes = [*self.nodes.values()]
+        return PlannedDrain(
+            schema=SCHEMA, would=self.question, draining=nodes, already=self.already, too_old=self.too_old
+        )
 
 
 def read_fleet(settings: Settings, connection: Connection, now_ms: int) -> dict[int, FleetWorker]:
