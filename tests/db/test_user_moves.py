@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 from actors import event_of, trail_of
+from live_runner import wait_until
 from run_driver import NOW_MS, RunDriver, new_run, received, requeue_row, settled, unread
+from servers import has_waiting_statement
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
@@ -226,7 +227,7 @@ def test_a_retry_with_another_model_that_crosses_a_worker_is_done_again(postgres
         worker.execute(text("SET deadlock_timeout = '60s'"))
         worker.execute(text("SELECT 1 FROM runs FOR UPDATE"))
         user.start()
-        wait_for_a_waiting_one(postgres_database)
+        wait_until(lambda: has_waiting_statement(postgres_database), "it waits for the row")
         with contextlib.suppress(
             OperationalError
         ):  # after a stall of seconds here it is the worker's that ends
@@ -237,17 +238,3 @@ def test_a_retry_with_another_model_that_crosses_a_worker_is_done_again(postgres
     assert (driver.state(job), driver.row(job).model) == (JobState.PENDING, "grok-4.5")
     assert not driver.recount().items() - driver.counts().items()
     assert [found.new for found in trail_of(postgres_database)] == [{"jobs": 1}], "it is on record once"
-
-
-def wait_for_a_waiting_one(database: Database) -> None:
-    """Wait until a statement waits for a lock."""
-    waiting = text(
-        "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    )
-    until = time.monotonic() + 60
-    while True:
-        with database.read() as connection:
-            if connection.execute(waiting).first():
-                return
-        assert time.monotonic() < until, "no statement waits for a lock"
-        time.sleep(0.01)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -23,7 +25,7 @@ from runner.cli.render.removal_lines import (
 from runner.cli.session.actor import read_actor
 from runner.cli.session.confirm import confirm
 from runner.cli.session.context import existing_database, read_settings
-from runner.cli.session.remove_runs import delete_files, find_old_data, remove_run
+from runner.cli.session.remove_runs import RemovedByAnotherError, delete_files, find_old_data, remove_run
 from runner.rules.json_object import SCHEMA
 
 if TYPE_CHECKING:
@@ -86,16 +88,22 @@ def command(*, older_than: float, keep: int, dry_run: bool, yes: bool, as_json: 
         )
         if not confirm(_question(old), yes=yes, dry_run=dry_run, as_json=as_json, planned=planned):
             return
-        _report(old, _remove(settings, database, old), as_json=as_json, quiet=quiet)
+        removed, freed_bytes = _remove(settings, database, old)
+        _report(removed, freed_bytes, as_json=as_json, quiet=quiet)
 
 
-def _remove(settings: Settings, database: Database, old: OldData) -> int:
-    """Remove runs and files; return the bytes that this freed."""
-    actor = read_actor(settings)
-    for run, _ in old.runs:
-        remove_run(settings, database, run, actor)
-    freed_bytes = database.compact() if old.runs else 0
-    return freed_bytes + delete_files(database, old.files, actor)
+def _remove(settings: Settings, database: Database, old: OldData) -> tuple[OldData, int]:
+    """Remove runs and files; return what this command removed, and the bytes that this freed.
+
+    A run that another command removes at the same time is left to it.
+    """
+    actor, removed = read_actor(settings), []
+    for run, holds in old.runs:
+        with suppress(RemovedByAnotherError):
+            remove_run(settings, database, run, actor)
+            removed.append((run, holds))
+    freed_bytes = database.compact() if removed else 0
+    return replace(old, runs=removed), freed_bytes + delete_files(database, old.files, actor)
 
 
 def _question(old: OldData) -> str:

@@ -119,10 +119,15 @@ def _is_whole(run: RunRow) -> bool:
     return run.state not in (RunState.LOADING, RunState.REMOVING)
 
 
-def remove_run(settings: Settings, database: Database, run: RunRow, actor: Actor) -> None:
-    """Remove a run, also a half loaded one. Raises UsageError if a job of it is in flight.
+class RemovedByAnotherError(UsageError):
+    """Another command has removed the run, or is removing it, since this one has looked."""
 
-    What was removed stays on record; a removal that was interrupted has its event already.
+
+def remove_run(settings: Settings, database: Database, run: RunRow, actor: Actor) -> None:
+    """Remove a run, also a half loaded one.
+
+    What was removed stays on record; a removal that was interrupted has its event already. Raises
+    RemovedByAnotherError where another command was faster, UsageError if a job of the run is in flight.
     """
     with ExitStack() as locks:
         if run.state is RunState.LOADING:  # wait for a live loader: then the run is complete
@@ -133,8 +138,11 @@ def remove_run(settings: Settings, database: Database, run: RunRow, actor: Actor
             begun = removal.begin(connection, run.id, run.state)
             if begun and run.state is not RunState.REMOVING:
                 _record_removal(connection, run, actor, now_ms)
+            found = runs.find(connection, run.id)
+    if found is None or (not begun and found.state is RunState.REMOVING):
+        raise _removed_by_another(run.id, is_gone=found is None)
     if not begun:
-        raise at_work_error(run)
+        raise at_work_error(found)
     removal.remove(database, run.id)
 
 
@@ -180,6 +188,14 @@ def _record_removal(connection: Connection, run: RunRow, actor: Actor, now_ms: i
             "possible_extra_ticks": counts.get(("ticks", "possible_extra"), 0),
         },
     )
+
+
+def _removed_by_another(run_id: int, *, is_gone: bool) -> RemovedByAnotherError:
+    if is_gone:
+        what = f"run {run_id} is gone: another command has removed it"
+        return RemovedByAnotherError(what, fix=f"runner events {run_id} shows which")
+    what = f"run {run_id} is being removed by another command"
+    return RemovedByAnotherError(what, fix=f"runner rm {run_id} finishes that where it was interrupted")
 
 
 def at_work_error(run: RunRow) -> UsageError:
