@@ -41,24 +41,27 @@ def test_an_event_has_who_did_it_what_changed_and_why(answered: Place) -> None:
     """A pause by a command, after the start that no command made."""
     assert answered.call("pause 1 --reason 'too \x1b[2Jfast' -q").code == 0
     last = events(answered, "1")[-1]
-    line = answered.call("events 1").stdout.splitlines()[-1]
+    head, *below = answered.call("events 1 --kind paused").stdout.splitlines()
 
     assert (last["kind"], last["run"], last["run_name"]) == ("paused", 1, "jobs")
     assert last["actor"]["command"].startswith("runner pause 1")
     assert (last["old"], last["new"]) == ({"state": "running"}, {"state": "paused"})
     assert last["reason"] == "too \x1b[2Jfast"
-    assert "  paused  user: paused by the user" in line
-    assert "state running -> paused" in line
-    assert f"by {last['actor']['user']}@{last['actor']['host']}: runner pause 1" in line
-    assert "\x1b" not in line
+    assert head.endswith("  paused")
+    cause, change, reason, by = below
+    assert cause.startswith("  user: paused by the user")
+    assert (change, reason) == ("  state running -> paused", '  "too \\x1b[2Jfast"')
+    assert by.startswith(f"  by {last['actor']['user']}@{last['actor']['host']}: runner pause 1")
 
 
-def test_a_line_has_the_whole_text_of_what_was_said(answered: Place) -> None:
-    """Escapes make a text longer; nothing of it is cut off for that."""
-    assert answered.call("pause 1 --reason '\x1b[31m\x1b[1m disk\nof alpha is full' -q").code == 0
-    line = answered.call("events 1").stdout.splitlines()[-1]
+def test_an_event_shows_the_whole_text_of_what_was_said(answered: Place) -> None:
+    """Escapes make a text longer; nothing of it is cut off for that, and no line is too wide."""
+    said = "disk of alpha is full " * 9
+    assert answered.call(f"pause 1 --reason '\x1b[31m\x1b[1m {said}' -q").code == 0
+    lines = answered.call("events 1").stdout.splitlines()
 
-    assert '"\\x1b[31m\\x1b[1m disk of alpha is full"' in line
+    assert f'"\\x1b[31m\\x1b[1m {said.rstrip()}"' in " ".join(line.strip() for line in lines)
+    assert max(map(len, lines)) <= 80
 
 
 def test_events_are_chosen_by_kind_number_and_time(answered: Place) -> None:

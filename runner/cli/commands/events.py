@@ -9,7 +9,7 @@ from click.shell_completion import CompletionItem
 
 from runner.cli import flags
 from runner.cli.printing import print_escaped, print_json, print_note
-from runner.cli.render.event_lines import event_line, event_object
+from runner.cli.render.event_lines import event_lines, event_object
 from runner.cli.session.context import existing_database, find_events_of, read_settings
 from runner.cli.session.follow_events import EventFollower, read_events
 from runner.cli.session.stop_signal import StopSignal
@@ -151,4 +151,4 @@ def _printer(wanted: EventFilter, *, as_json: bool) -> Callable[[LoggedEvent], N
     """Return what prints an event; the reader of a pipe gets it at once: `has_reader` flushes stdout."""
     if as_json:
         return lambda event: print_json(event_object(event))
-    return lambda event: print_escaped(event_line(event, has_run=wanted.run_id is None))
+    return lambda event: print_escaped("\n".join(event_lines(event, has_run=wanted.run_id is None)))
