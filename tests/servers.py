@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
 
+    from runner.db.session import Database
+
 NOBODY: Final = 65534
 WITHIN_S: Final = 120.0
 LOOPBACK: Final = "127.0.0.1"
@@ -298,3 +300,10 @@ class RedisServer:
             except AuthenticationError:
                 return True
         return False
+
+
+def has_waiting_statement(database: Database) -> bool:
+    """Return whether a statement in a PostgreSQL database waits for a lock."""
+    query = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    with database.read() as connection:
+        return connection.exec_driver_sql(query).first() is not None

@@ -19,12 +19,18 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Row
 
+    from runner.rules.event_kinds import EventKind
+
 RUNS, OPERATORS = "run_events", "operator_events"
 TABLES: Final = (RUNS, OPERATORS)
 _NAMES: Final = {
     RUNS: "(SELECT name FROM runs WHERE runs.id = e.run_id)",
     OPERATORS: "e.run_name",
 }
+_OF_RUN: Final = "e.run_id = :run"
+_SINCE: Final = "e.at_ms >= :since"
+_LAST: Final = "ORDER BY e.at_ms DESC, e.id DESC LIMIT :rows"
+_LAST_OF_RUN: Final = "ORDER BY e.id + 0 DESC LIMIT :rows"  # `+ 0` keeps the primary key out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,18 +68,35 @@ class EventFilter:
     """Which events are read: of one run, of some kinds, since a time; None and () are all."""
 
     run_id: int | None = None
-    kinds: tuple[str, ...] = ()
+    kinds: tuple[EventKind, ...] = ()
     since_ms: int | None = None
 
 
 def newest(connection: Connection, table: str, wanted: EventFilter, rows_max: int) -> list[LoggedEvent]:
-    """Return the newest events of a table, oldest first."""
-    return _read(connection, table, wanted, "ORDER BY {key} DESC LIMIT :rows", {"rows": rows_max})[::-1]
+    """Return the newest events of a table, oldest first: of all runs by their times, of one run by their ids.
+
+    Those of all runs come from the index of times, or for each kind from the index of kinds. Of one run all
+    events are read, from its own index.
+    """
+    values = {"rows": rows_max, "since": wanted.since_ms or 0}
+    if wanted.run_id is not None:
+        rest = f"{_OF_RUN} AND {_SINCE}{_of_kinds(wanted)} {_LAST_OF_RUN}"
+        return _read(connection, table, wanted, rest, values)[::-1]
+    if not wanted.kinds:
+        return _read(connection, table, wanted, f"{_SINCE} {_LAST}", values)[::-1]
+    found = [
+        event
+        for kind in dict.fromkeys(wanted.kinds)
+        for event in _read(connection, table, wanted, f"e.kind = '{kind}' AND {_SINCE} {_LAST}", values)
+    ]
+    return sorted(found, key=lambda event: (event.at_ms, event.id))[-rows_max:]
 
 
 def above(connection: Connection, table: str, wanted: EventFilter, floor: int) -> list[LoggedEvent]:
     """Return the events of a table with larger ids than `floor`, in their order."""
-    return _read(connection, table, wanted, "AND e.id > :floor ORDER BY {key}", {"floor": floor})
+    of_run = "" if wanted.run_id is None else f" AND {_OF_RUN}"
+    rest = f"e.id > :floor{of_run} AND {_SINCE}{_of_kinds(wanted)} ORDER BY e.id"
+    return _read(connection, table, wanted, rest, {"floor": floor, "since": wanted.since_ms or 0})
 
 
 def newest_id(connection: Connection, table: str) -> int:
@@ -100,27 +123,22 @@ def is_known(connection: Connection, run_id: int) -> bool:
     return connection.execute(query, {"run": run_id}).first() is not None
 
 
+def _of_kinds(wanted: EventFilter) -> str:
+    """Return the condition on kinds where another index is read: `|| ''` keeps that of kinds out."""
+    listed = ", ".join(f"'{kind}'" for kind in wanted.kinds)
+    return f" AND e.kind || '' IN ({listed})" if listed else ""
+
+
 def _read(
-    connection: Connection, table: str, wanted: EventFilter, end: str, values: Mapping[str, Any]
+    connection: Connection, table: str, wanted: EventFilter, rest: str, values: Mapping[str, Any]
 ) -> list[LoggedEvent]:
-    conditions, bound = ["1 = 1"], dict(values)
-    if wanted.run_id is not None:
-        conditions.append("e.run_id = :run")
-        bound["run"] = wanted.run_id
-    if wanted.kinds:
-        names = {f"kind_{number}": kind for number, kind in enumerate(wanted.kinds)}
-        conditions.append(f"e.kind IN ({', '.join(f':{name}' for name in names)})")
-        bound |= names
-    if wanted.since_ms is not None:
-        conditions.append("e.at_ms >= :since")
-        bound["since"] = wanted.since_ms
-    # Of one run in ix_run_events_run_id_id, sorted afterwards: `+ 0` keeps the primary key out.
-    order = end.format(key="e.id" if wanted.run_id is None else "e.id + 0")
+    """Return events; `rest` is the SQL from the condition on, with `:run` and the names of `values`."""
     query = text(
         f"SELECT e.id, e.at_ms, e.kind, e.run_id, {_NAMES[table]} AS run_name, e.cause, e.actor, e.old,"
-        f" e.new, e.reason FROM {table} e WHERE {' AND '.join(conditions)} {order}"
+        f" e.new, e.reason FROM {table} e WHERE {rest}"
     )
-    return [_event(table, row) for row in connection.execute(query, bound)]
+    run = {} if wanted.run_id is None else {"run": wanted.run_id}
+    return [_event(table, row) for row in connection.execute(query, {**values, **run})]
 
 
 def _event(table: str, row: Row[Any]) -> LoggedEvent:

@@ -6,22 +6,17 @@ Those of commands, with who gave them, are written by `db.trail`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
 from runner.db.stored_text import stored_text
+from runner.rules.event_kinds import EventKind
 
-WARNING: Final = "warning"  # the kind of an event that every watching command shows
-STARTED: Final = "started"  # the kind: a command started the run
-NOTIFIED: Final = "told"  # the kind: --on-end was called, or is not to be called for the last end
-CANCELLED: Final = "cancelled"  # the kind: a command ended the run
-WRITTEN: Final = "written"  # the kind: a worker wrote the files of an ended run
-
-RecordEvent = Callable[[Connection, int, int, str, str], None]  # the parameters of `note`
+RecordEvent = Callable[[Connection, int, int, EventKind, str], None]  # the parameters of `note`
 
 
-def note(connection: Connection, run_id: int, at_ms: int, kind: str, cause: str) -> None:
+def note(connection: Connection, run_id: int, at_ms: int, kind: EventKind, cause: str) -> None:
     """Record an event of a run."""
     connection.execute(
         text("INSERT INTO run_events (run_id, at_ms, kind, cause) VALUES (:run, :at, :kind, :cause)"),
@@ -33,13 +28,13 @@ def note_nothing(
     connection: Connection,
     run_id: int,
     at_ms: int,
-    kind: str,
+    kind: EventKind,
     cause: str,
 ) -> None:
     """Record no event: the caller records one of the command that makes the move."""
 
 
-def note_once(connection: Connection, run_id: int, at_ms: int, kind: str, cause: str) -> None:
+def note_once(connection: Connection, run_id: int, at_ms: int, kind: EventKind, cause: str) -> None:
     """Record an event, unless the last one of its kind has the same cause: many processes notice one thing.
 
     A cause like `grok-4.3: …` is compared with the last cause of the same model only.
@@ -65,7 +60,7 @@ def of_run(connection: Connection, run_id: int) -> list[Row[Any]]:
     )
 
 
-def last_ms(connection: Connection, run_id: int, kind: str) -> int | None:
+def last_ms(connection: Connection, run_id: int, kind: EventKind) -> int | None:
     """Return when the last event of a kind happened to a run; None if it never did."""
     query = text("SELECT MAX(at_ms) FROM run_events WHERE run_id = :run AND kind = :kind")
     found: int | None = connection.execute(query, {"run": run_id, "kind": kind}).scalar_one()

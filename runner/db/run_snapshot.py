@@ -20,6 +20,7 @@ from runner.db import (
 from runner.db.job_selection import JobSelection
 from runner.db.session import clock_ms
 from runner.rules.bucket_width import lately_since_ms
+from runner.rules.event_kinds import EventKind
 from runner.rules.exit_codes import ExitCode, run_exit_code
 from runner.rules.prices import prices_as_of
 from runner.rules.row_status import RowStatus
@@ -183,7 +184,7 @@ def _read(
 def _last_started_ms(
     connection: Connection, run: RunRow, counts: Mapping[tuple[str, str], int]
 ) -> int | None:
-    return events.last_ms(connection, run.id, events.STARTED) if runs.needs_worker(run, counts) else None
+    return events.last_ms(connection, run.id, EventKind.STARTED) if runs.needs_worker(run, counts) else None
 
 
 def _ended_lately(

@@ -13,6 +13,7 @@ from runner.db import counters, events, run_series
 from runner.db.job_ids import job_id
 from runner.db.stored_text import path_of, stored_path, stored_text
 from runner.rules.counted import count
+from runner.rules.event_kinds import EventKind
 from runner.rules.occasion import stem_of
 from runner.rules.states import JobState, PauseReason, RunState
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 _MOVING = (JobState.SUBMITTING, JobState.WAITING, JobState.COLLECTING, JobState.STORED)
 _NO_PAUSE = "pause_reason = NULL, pause_text = NULL"
+_ENDS_AND_CLAIMS = ", ".join(
+    f"'{kind}'" for kind in (EventKind.FINISHED, EventKind.PAUSED, EventKind.CANCELLED, EventKind.NOTIFIED)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +160,7 @@ def ended_without_files(connection: Connection, *, since_ms: int) -> list[RunRow
         " AND NOT EXISTS (SELECT 1 FROM run_events e WHERE e.run_id = runs.id AND e.kind = :written"
         " AND e.at_ms >= runs.finished_at_ms) ORDER BY id"
     )
-    return [_run(row) for row in connection.execute(query, {"since": since_ms, "written": events.WRITTEN})]
+    return [_run(row) for row in connection.execute(query, {"since": since_ms, "written": EventKind.WRITTEN})]
 
 
 def _newest_by(
@@ -252,7 +256,7 @@ def start(connection: Connection, run_id: int, now_ms: int, *, record: RecordEve
     """
     change = f"state = 'running', {_NO_PAUSE}, started_at_ms = COALESCE(started_at_ms, :now)"
     sources = ("ready", "waiting", "paused")
-    is_moved = _move(connection, run_id, sources, change, now_ms, events.STARTED, record=record)
+    is_moved = _move(connection, run_id, sources, change, now_ms, EventKind.STARTED, record=record)
     if is_moved:
         run_series.begin_bucket(connection, run_id, now_ms)
     return is_moved
@@ -265,14 +269,16 @@ def reopen(connection: Connection, run_id: int, now_ms: int, *, record: RecordEv
     """
     lock(connection, run_id)
     change = f"state = 'ready', finished_at_ms = NULL, {_NO_PAUSE}"
-    return _move(connection, run_id, ("finished", "cancelled"), change, now_ms, "reopened", record=record)
+    return _move(
+        connection, run_id, ("finished", "cancelled"), change, now_ms, EventKind.REOPENED, record=record
+    )
 
 
 def cancel(connection: Connection, run_id: int, now_ms: int, *, record: RecordEvent = events.note) -> bool:
     """Move a run to cancelled; jobs in flight are still collected. Return whether it moved."""
     sources = ("ready", "running", "waiting", "paused")
     change = f"state = 'cancelled', {_NO_PAUSE}"
-    return _move(connection, run_id, sources, change, now_ms, events.CANCELLED, record=record)
+    return _move(connection, run_id, sources, change, now_ms, EventKind.CANCELLED, record=record)
 
 
 def pause(
@@ -288,19 +294,20 @@ def pause(
     change = "state = 'paused', pause_reason = :reason, pause_text = :why"
     values = {"reason": reason, "why": stored_text(why)}
     sources, cause = ("running", "waiting"), f"{reason}: {why}"
-    return _move(connection, run_id, sources, change, now_ms, "paused", cause, values, record=record)
+    return _move(connection, run_id, sources, change, now_ms, EventKind.PAUSED, cause, values, record=record)
 
 
 def wait(connection: Connection, run_id: int, why: str, now_ms: int) -> bool:
     """Move a running run to waiting for a service; it continues by itself. Return whether it moved."""
     change = "state = 'waiting', pause_text = :why"
-    return _move(connection, run_id, ("running",), change, now_ms, "waiting", why, {"why": stored_text(why)})
+    values = {"why": stored_text(why)}
+    return _move(connection, run_id, ("running",), change, now_ms, EventKind.WAITING, why, values)
 
 
 def end_wait(connection: Connection, run_id: int, now_ms: int) -> bool:
     """Move a waiting run to running: the service answers again. Return whether it moved."""
     change, cause = "state = 'running', pause_text = NULL", "the service answers again"
-    return _move(connection, run_id, ("waiting",), change, now_ms, "running", cause)
+    return _move(connection, run_id, ("waiting",), change, now_ms, EventKind.RUNNING, cause)
 
 
 def _move(
@@ -309,7 +316,7 @@ def _move(
     sources: Sequence[str],
     change: str,
     now_ms: int,
-    event: str,
+    event: EventKind,
     cause: str = "",
     values: Mapping[str, str] = MappingProxyType({}),
     record: RecordEvent = events.note,
@@ -364,7 +371,9 @@ def finish_if_done(connection: Connection, run_id: int, now_ms: int) -> bool:
         pause(connection, run_id, PauseReason.LIMIT, f"the first {done}", now_ms)
         return False
     if counters.recount(connection, run_id):
-        events.note(connection, run_id, now_ms, "recounted", "the counters had drifted and were mended")
+        events.note(
+            connection, run_id, now_ms, EventKind.RECOUNTED, "the counters had drifted and were mended"
+        )
         if counters.count_open_jobs(connection, run_id):
             return False
     connection.execute(
@@ -375,7 +384,7 @@ def finish_if_done(connection: Connection, run_id: int, now_ms: int) -> bool:
             "state": RunState.CANCELLED if run.state is RunState.CANCELLED else RunState.FINISHED,
         },
     )
-    events.note(connection, run_id, now_ms, "finished", "")
+    events.note(connection, run_id, now_ms, EventKind.FINISHED, "")
     return True
 
 
@@ -437,22 +446,23 @@ def claim_on_end(connection: Connection, run_id: int, now_ms: int) -> bool:
     newest_ids = dict.fromkeys((True, False), 0)  # of the claims, and of the ends
     for event, is_claim in connection.execute(
         text(
-            "SELECT MAX(id), kind = 'told' FROM run_events WHERE run_id = :run"
-            " AND kind IN ('finished', 'paused', 'cancelled', 'told') GROUP BY kind = 'told'"
+            f"SELECT MAX(id), kind = '{EventKind.NOTIFIED}' FROM run_events WHERE run_id = :run"
+            f" AND kind IN ({_ENDS_AND_CLAIMS}) GROUP BY kind = '{EventKind.NOTIFIED}'"
         ),
         {"run": run_id},
     ):
         newest_ids[bool(is_claim)] = event
     if newest_ids[True] > newest_ids[False]:
         return False
-    events.note(connection, run_id, now_ms, events.NOTIFIED, "--on-end was called")
+    events.note(connection, run_id, now_ms, EventKind.NOTIFIED, "--on-end was called")
     return True
 
 
 def was_paused_for(connection: Connection, run_id: int, reason: PauseReason) -> bool:
     """Return whether a run was ever paused for this reason."""
     query = text(
-        "SELECT 1 FROM run_events WHERE run_id = :run AND kind = 'paused' AND cause LIKE :begin LIMIT 1"
+        f"SELECT 1 FROM run_events WHERE run_id = :run AND kind = '{EventKind.PAUSED}'"
+        " AND cause LIKE :begin LIMIT 1"
     )
     return connection.execute(query, {"run": run_id, "begin": f"{reason}:%"}).first() is not None
 

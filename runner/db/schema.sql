@@ -368,4 +368,16 @@ CREATE INDEX ix_jobs_pending ON jobs (run_id, id) WHERE state = 'pending'
 
 CREATE INDEX ix_jobs_waiting ON jobs (due_at_ms) WHERE state = 'waiting'
 
+CREATE INDEX ix_operator_events_at_ms_id ON operator_events (at_ms, id)
+
+CREATE INDEX ix_operator_events_kind_at_ms_id ON operator_events (kind, at_ms, id)
+
+CREATE INDEX ix_operator_events_run_id_id ON operator_events (run_id, id)
+
+CREATE INDEX ix_run_events_at_ms_id ON run_events (at_ms, id)
+
+CREATE INDEX ix_run_events_kind_at_ms_id ON run_events (kind, at_ms, id)
+
 CREATE INDEX ix_run_events_run_id_id ON run_events (run_id, id)
+
+CREATE INDEX ix_workers_host_pid_id ON workers (host, pid, id)

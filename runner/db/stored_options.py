@@ -10,6 +10,7 @@ from sqlalchemy import Connection, text
 
 from runner.db import events, runs
 from runner.db.stored_text import stored_path
+from runner.rules.event_kinds import EventKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,7 +63,7 @@ def change(connection: Connection, run_id: int, named: Mapping[str, Any], now_ms
             {"id": run_id, "options": json.dumps(stored | dict(planned.new))},
         )
     if run is not None and run.is_over and planned.new.get("on_end"):
-        events.note(connection, run_id, now_ms, events.NOTIFIED, "--on-end was named after the end")
+        events.note(connection, run_id, now_ms, EventKind.NOTIFIED, "--on-end was named after the end")
     return planned
 
 

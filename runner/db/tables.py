@@ -88,7 +88,11 @@ class RunEvent(Base):
     """
 
     __tablename__ = "run_events"
-    __table_args__ = (Index(None, "run_id", "id"),)
+    __table_args__ = (
+        Index(None, "run_id", "id"),
+        Index(None, "at_ms", "id"),
+        Index(None, "kind", "at_ms", "id"),
+    )
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
     run_id: Mapped[int] = mapped_column(Integer)
@@ -108,6 +112,11 @@ class OperatorEvent(Base):
     """
 
     __tablename__ = "operator_events"
+    __table_args__ = (
+        Index(None, "run_id", "id"),
+        Index(None, "at_ms", "id"),
+        Index(None, "kind", "at_ms", "id"),
+    )
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
     at_ms: Mapped[int] = mapped_column(BigInteger)
@@ -406,6 +415,7 @@ class Worker(Base):
     """
 
     __tablename__ = "workers"
+    __table_args__ = (Index(None, "host", "pid", "id"),)
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
     host: Mapped[str] = mapped_column(Text)

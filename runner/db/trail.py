@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import Connection, text
 
 from runner.db.stored_text import stored_text
+from runner.rules.event_kinds import EventKind
 from runner.rules.redact import redact
 
 if TYPE_CHECKING:
@@ -24,18 +25,6 @@ if TYPE_CHECKING:
 
 NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 _HIDDEN: Final = "(a command)"  # the value of --on-end in events
-LOADED: Final = "loaded"  # the kind of an event: a command loaded the run
-SET: Final = "set"  # options changed, and nothing else
-JOBS_CANCELLED: Final = "jobs_cancelled"  # some jobs; "cancelled" is the end of a whole run
-RETRIED: Final = "retried"
-RECHECKED: Final = "rechecked"  # stored answers were checked again, nothing was sent
-REMOVED: Final = "removed"
-NIGHT_BEGUN: Final = "night_begun"
-NIGHT_SET: Final = "night_set"  # a later command named other options of the night
-GRADED_AGAIN: Final = "graded_again"
-TEAM_LIMITS: Final = "team_limits"
-WORKERS_DRAINED: Final = "workers_drained"  # workers were told to drain
-BASELINE: Final = "baseline"  # a night was accepted, pinned or unpinned
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +48,7 @@ def record(
     connection: Connection,
     run_id: int,
     at_ms: int,
-    kind: str,
+    kind: EventKind,
     *,
     actor: Actor,
     old: Mapping[str, Any] = NOTHING,
@@ -74,7 +63,7 @@ def record(
 def record_operator_event(
     connection: Connection,
     at_ms: int,
-    kind: str,
+    kind: EventKind,
     *,
     actor: Actor,
     run_id: int | None = None,
@@ -95,7 +84,7 @@ def record_operator_event(
 def names_of_removed_runs(connection: Connection) -> dict[int, str]:
     """Return the names that removed runs had, by their ids."""
     query = text("SELECT run_id, run_name FROM operator_events WHERE kind = :kind ORDER BY id")
-    return {run_id: name for run_id, name in connection.execute(query, {"kind": REMOVED}) if run_id}
+    return {run_id: name for run_id, name in connection.execute(query, {"kind": EventKind.REMOVED}) if run_id}
 
 
 def lock_operator_events(connection: Connection) -> None:
@@ -112,7 +101,7 @@ def recorded_by(
 ) -> RecordEvent:
     """Return what the moves of `db.runs` take in the place of `events.note`, where a command makes them."""
 
-    def record_move(connection: Connection, run_id: int, at_ms: int, kind: str, cause: str) -> None:
+    def record_move(connection: Connection, run_id: int, at_ms: int, kind: EventKind, cause: str) -> None:
         record(connection, run_id, at_ms, kind, actor=actor, old=old, new=new, cause=cause)
 
     return record_move
@@ -137,7 +126,7 @@ class CommandEvent:
         self,
         connection: Connection,
         at_ms: int,
-        kind: str,
+        kind: EventKind,
         *,
         old: Mapping[str, Any] = NOTHING,
         new: Mapping[str, Any] = NOTHING,
@@ -169,7 +158,7 @@ class CommandEvent:
         return whole
 
 
-def _recorded(connection: Connection, event: CommandEvent, at_ms: int, kind: str, cause: str) -> int:
+def _recorded(connection: Connection, event: CommandEvent, at_ms: int, kind: EventKind, cause: str) -> int:
     """Record an event that is not on record; return its id."""
     if event.run_id is not None:
         return record(

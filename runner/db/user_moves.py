@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from runner.db.session import Database
     from runner.db.trail import CommandEvent
+    from runner.rules.event_kinds import EventKind
     from runner.rules.uncertain_cost import UncertainCost
 
 Result = TypeVar("Result")
@@ -55,7 +56,7 @@ class JobsEvent:
     """The event of a command that moves jobs in chunks, with the number of jobs that it has moved so far."""
 
     event: CommandEvent
-    kind: str
+    kind: EventKind
     at_ms: int
     moved: int = 0
 

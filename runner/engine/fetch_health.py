@@ -9,6 +9,7 @@ from runner.db.counters import FETCH_REFUSED
 from runner.engine.circuit_breaker import Endpoint
 from runner.engine.consecutive_failures import ConsecutiveFailures
 from runner.rules import after_fetch
+from runner.rules.event_kinds import EventKind
 from runner.rules.states import RunState
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ class FetchHealth:
         self._warned.add(run_id)
         await self._group_commit.execute(
             lambda connection, _: events.note_once(
-                connection, run_id, self._now_ms(), events.WARNING, message
+                connection, run_id, self._now_ms(), EventKind.WARNING, message
             )
         )
 

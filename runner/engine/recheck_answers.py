@@ -7,10 +7,11 @@ from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from runner.db import recheck_moves, runs, trail, user_moves
+from runner.db import recheck_moves, runs, user_moves
 from runner.db.recheck_moves import Rechecked
 from runner.db.session import clock_ms
 from runner.rules.errors import UsageError
+from runner.rules.event_kinds import EventKind
 from runner.rules.recheck_rules import has_repair, recheck_of
 from runner.rules.states import JobState
 
@@ -127,7 +128,7 @@ def _move(
         _refuse_switched(run_id, is_on=has_repair(run.recipe))
     if moved:
         new = {"jobs": so_far + len(moved)}
-        event = event.extended(connection, clock_ms(connection), trail.RECHECKED, new=new)
+        event = event.extended(connection, clock_ms(connection), EventKind.RECHECKED, new=new)
     return [row for row in changed if row.job_id in moved], event
 
 

@@ -11,6 +11,7 @@ from runner.engine import restate_costs, run_completion
 from runner.engine.active_runs import SUBMITTING_STATES
 from runner.engine.cost_bounds import TABLE_PRICES
 from runner.rules import clock_skew, failure_pause, uncertain_cost
+from runner.rules.event_kinds import EventKind
 from runner.rules.states import PauseReason
 
 if TYPE_CHECKING:
@@ -113,17 +114,19 @@ class RunMonitor:
     async def _record_limits(self, run_ids: list[int]) -> None:
         """Record new limits once in each run at work, whichever worker saw them first."""
         new = tuple(self._new_limits) if run_ids else ()
-        await _each(*(partial(self._note_once, run_id, "limits", line) for run_id in run_ids for line in new))
+        await _each(
+            *(partial(self._note_once, run_id, EventKind.LIMITS, line) for run_id in run_ids for line in new)
+        )
         del self._new_limits[: len(new)]
 
     async def _warn_of_clock(self, run_id: int) -> None:
         """Warn once in a run of a clock that is off: the times in its files will be off as well."""
         advice = clock_skew.skew_advice(self._clock_skew_s())
         if advice is not None and run_id not in self._warned:
-            await self._note_once(run_id, events.WARNING, str(advice))
+            await self._note_once(run_id, EventKind.WARNING, str(advice))
             self._warned.add(run_id)
 
-    async def _note_once(self, run_id: int, kind: str, cause: str) -> None:
+    async def _note_once(self, run_id: int, kind: EventKind, cause: str) -> None:
         await self._group_commit.execute(
             lambda c, _: events.note_once(c, run_id, self._now_ms(), kind, cause)
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from runner.db import runs, trail
+from runner.db import runs
 from runner.db.evaluation import grades, nights
 from runner.db.evaluation.measurements import measurements
 from runner.db.trail import CommandEvent
@@ -18,6 +18,7 @@ from runner.rules.evaluation.gate.pool import pool_of
 from runner.rules.evaluation.graders import takes_scores
 from runner.rules.evaluation.report.night_content import decode_content, encode_content
 from runner.rules.evaluation.suite.suite_json import decode_suite, encode_suite
+from runner.rules.event_kinds import EventKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -147,5 +148,5 @@ def adopt_graders(
             )
             event = CommandEvent(actor=actor, name=row.name)
             graders = {"graders": list(specs)}
-            events[row.id] = event.extended(connection, now_ms, trail.GRADED_AGAIN, new=graders)
+            events[row.id] = event.extended(connection, now_ms, EventKind.GRADED_AGAIN, new=graders)
     return ids, events

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from runner.db import new_jobs, removal, runs, trail
+from runner.db import new_jobs, removal, runs
 from runner.db.stored_options import options_in_force
 from runner.db.trail import CommandEvent
 from runner.intake.insert_jobs import JobInserter
@@ -14,6 +14,7 @@ from runner.intake.new_run import new_run_name, refuse_another_run, refuse_name_
 from runner.intake.other_content import other_content
 from runner.rules.errors import JobFileError
 from runner.rules.estimate import Tally
+from runner.rules.event_kinds import EventKind
 from runner.rules.identity import identity
 from runner.rules.occasion import stem_of_run
 from runner.rules.prices import day_of
@@ -143,14 +144,16 @@ def _recorded(
     if actor is None:
         return None
     event = CommandEvent(actor=actor, run_id=run_id)
-    return event.extended(connection, now_ms, trail.LOADED, new=options_in_force(options))
+    return event.extended(connection, now_ms, EventKind.LOADED, new=options_in_force(options))
 
 
 def _with_total(
     connection: Connection, event: CommandEvent | None, total: int, now_ms: int
 ) -> CommandEvent | None:
     """Record how many jobs the command has loaded."""
-    return None if event is None else event.extended(connection, now_ms, trail.LOADED, new={"jobs": total})
+    return (
+        None if event is None else event.extended(connection, now_ms, EventKind.LOADED, new={"jobs": total})
+    )
 
 
 def _same_content(database: Database, sha256: str, *, is_expected: object) -> RunRow | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from runner.db import events, runs
 from runner.output.write import write_job_results
 from runner.rules.errors import UserError
+from runner.rules.event_kinds import EventKind
 
 if TYPE_CHECKING:
     from runner.db.runs import RunRow
@@ -49,15 +50,15 @@ class FinishedRunWriter:
         except UserError as error:
             self._retry_at_s[run.id] = time.monotonic() + RETRY_AFTER_S
             log.warning("run.not_written run=%d cause=%s", run.id, error)
-            self._note(run.id, events.WARNING, f"its files could not be written: {error.what}")
+            self._note(run.id, EventKind.WARNING, f"its files could not be written: {error.what}")
             return
         log.info("run.written run=%d lines=%d", run.id, written.results.lines)
-        self._note(run.id, events.WRITTEN, str(target))
+        self._note(run.id, EventKind.WRITTEN, str(target))
 
-    def _note(self, run_id: int, kind: str, cause: str) -> None:
+    def _note(self, run_id: int, kind: EventKind, cause: str) -> None:
         now_ms = self._database.now_ms()
         with self._database.write() as connection:
-            if kind == events.WRITTEN:
+            if kind == EventKind.WRITTEN:
                 events.note(connection, run_id, now_ms, kind, cause)
             else:
                 events.note_once(connection, run_id, now_ms, kind, cause)

@@ -78,15 +78,6 @@ def file_stem(stem: str, name: str) -> str:
     return f"{stem}.{name.rpartition('@')[2]}"
 
 
-def short_name(name: str, occasion: str | None, length: int) -> str:
-    """Return a name cut to a length; of a run of an occasion the stem is cut, so that nights differ."""
-    stem = stem_of(name, occasion)
-    end = name[len(stem) :]
-    if len(name) <= length or len(end) >= length:
-        return name
-    return f"{stem[: length - len(end) - 1]}…{end}"
-
-
 def _number(name: str, first: str) -> int:
     """Return the number in a name, given the name of the first run; 0 for a name of another form."""
     if name == first:

@@ -15,6 +15,7 @@ from test_commands import Place
 from runner.cli.render.event_lines import change_texts
 from runner.db import runs
 from runner.db.session import Database
+from runner.rules.event_kinds import EventKind
 from runner.rules.states import PauseReason
 
 if TYPE_CHECKING:
@@ -40,24 +41,27 @@ def test_an_event_has_who_did_it_what_changed_and_why(answered: Place) -> None:
     """A pause by a command, after the start that no command made."""
     assert answered.call("pause 1 --reason 'too \x1b[2Jfast' -q").code == 0
     last = events(answered, "1")[-1]
-    line = answered.call("events 1").stdout.splitlines()[-1]
+    head, *below = answered.call("events 1 --kind paused").stdout.splitlines()
 
     assert (last["kind"], last["run"], last["run_name"]) == ("paused", 1, "jobs")
     assert last["actor"]["command"].startswith("runner pause 1")
     assert (last["old"], last["new"]) == ({"state": "running"}, {"state": "paused"})
     assert last["reason"] == "too \x1b[2Jfast"
-    assert "  paused  user: paused by the user" in line
-    assert "state running -> paused" in line
-    assert f"by {last['actor']['user']}@{last['actor']['host']}: runner pause 1" in line
-    assert "\x1b" not in line
+    assert head.endswith("  paused")
+    cause, change, reason, by = below
+    assert cause.startswith("  user: paused by the user")
+    assert (change, reason) == ("  state running -> paused", '  "too \\x1b[2Jfast"')
+    assert by.startswith(f"  by {last['actor']['user']}@{last['actor']['host']}: runner pause 1")
 
 
-def test_a_line_has_the_whole_text_of_what_was_said(answered: Place) -> None:
-    """Escapes make a text longer; nothing of it is cut off for that."""
-    assert answered.call("pause 1 --reason '\x1b[31m\x1b[1m disk\nof alpha is full' -q").code == 0
-    line = answered.call("events 1").stdout.splitlines()[-1]
+def test_an_event_shows_the_whole_text_of_what_was_said(answered: Place) -> None:
+    """Escapes make a text longer; nothing of it is cut off for that, and no line is too wide."""
+    said = "disk of alpha is full " * 9
+    assert answered.call(f"pause 1 --reason '\x1b[31m\x1b[1m {said}' -q").code == 0
+    lines = answered.call("events 1").stdout.splitlines()
 
-    assert '"\\x1b[31m\\x1b[1m disk of alpha is full"' in line
+    assert f'"\\x1b[31m\\x1b[1m {said.rstrip()}"' in " ".join(line.strip() for line in lines)
+    assert max(map(len, lines)) <= 80
 
 
 def test_events_are_chosen_by_kind_number_and_time(answered: Place) -> None:
@@ -68,11 +72,25 @@ def test_events_are_chosen_by_kind_number_and_time(answered: Place) -> None:
     assert [event["kind"] for event in events(answered, "--kind paused")] == ["paused"]
     assert events(answered, "--limit 1") == every[-1:]
     assert [event["kind"] for event in events(answered, "--since 5m --kind paused")] == ["paused"]
-    assert events(answered, "--kind none") == []
-    assert answered.call("events 1 --kind none").stderr == "there are no such events\n"
+    assert events(answered, "--kind written") == []
+    assert answered.call("events 1 --kind written").stderr == "there are no such events\n"
     assert "run 1 jobs" in answered.call("events --kind paused").stdout
     assert "run 1" not in answered.call("events 1 --kind paused").stdout.partition("by ")[0]
     assert answered.call("events 9").code == 2
+
+
+def test_a_kind_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    """With the one that was meant, if any; no database is needed for that."""
+    typo, other = (Place(tmp_path).call(f"events --kind {word}") for word in ("Pasued", "x\x1b[2J"))
+
+    assert (typo.code, other.code) == (2, 2)
+    assert typo.stderr == (
+        'error: there is no kind of event "Pasued"; did you mean "paused"?\n'
+        "fix: runner events --help lists the kinds\n"
+    )
+    assert 'no kind of event "x\\x1b[2J"\n' in other.stderr
+    described = " ".join(Place(tmp_path).call("events --help").stdout.split())
+    assert [kind for kind in EventKind if kind not in described] == []
 
 
 def test_a_run_that_was_removed_is_found_by_its_id(answered: Place) -> None:

@@ -18,6 +18,7 @@ from test_no_escapes import at_a_terminal
 from runner.cli.main import call
 from runner.db import events, job_moves, result_moves, runs
 from runner.db.session import Database
+from runner.rules.event_kinds import EventKind
 from runner.rules.states import Event, JobState
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
         cause = replace(CAUSE, code="safety", message=text)
         driver.apply(job_moves.refused, replace(requeue_row(lease, JobState.FAILED), cause=cause))
     with database.write() as connection:
-        events.note(connection, 1, 1_800_000_000_000, events.WARNING, NAME)
+        events.note(connection, 1, 1_800_000_000_000, EventKind.WARNING, NAME)
         runs.wait(connection, 1, NAME, 1_800_000_000_000)
     database.close()
     return place

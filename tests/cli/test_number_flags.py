@@ -9,6 +9,7 @@ import pytest
 
 from runner.cli import flags
 from runner.cli.main import ROWS, cli
+from runner.rules.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,7 +62,7 @@ def reads_numbers(option: click.Option) -> bool:
         return False
     try:
         return option.type.convert("1", option, None) not in ("1", ("1",))
-    except click.BadParameter:
+    except (click.BadParameter, UsageError):
         return False
 
 

@@ -5,20 +5,31 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from cli_calls import engine_kept, run_command
-from live_runner import NO_LIMITS, RUN, LiveRunner, Simulator, write_jobs
+from live_runner import NO_LIMITS, RUN, LiveRunner, Simulator, wait_until, write_jobs
 from night_driver import NightDriver
+from run_driver import new_run
+from servers import RedisServer, has_waiting_statement
+from sqlalchemy import text
 
+from runner.db import removal
 from runner.db.evaluation import nights
+from runner.db.runs import finish_if_done
 from runner.db.session import Database
+from runner.rules.states import JobState, RunState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from conftest import PostgresServer
+    from sqlalchemy import Connection
 
 JOBS = 12
 DAY_MS = 86_400_000
@@ -96,7 +107,8 @@ def test_a_removed_run_is_gone_and_its_files_stay(home: LiveRunner) -> None:
     assert shown["removed"] == [removed]
 
     assert run not in runs(home)
-    assert "there is no run" in runner(home, "rm", str(run), "--yes", code=2)
+    again = runner(home, "rm", str(run), "--yes", code=2).splitlines()
+    assert again == [f"error: run {run} was removed", f"fix: runner events {run} shows by which command"]
     assert (home.folder / "out.jsonl").exists()
     runner(home, *RUN, "--new", "--force")
     assert runs(home)[0] > run
@@ -252,3 +264,45 @@ def test_a_fresh_run_over_another_runs_files_loads_nothing(home: LiveRunner) -> 
 
     assert "--force" in runner(home, *RUN, "--new", code=2)
     assert runs(home) == before
+
+
+def remove_now(connection: Connection, run: int, *, is_gone: bool) -> None:
+    """Do what another command does: begin to remove a run, or remove it whole."""
+    assert removal.begin(connection, run, RunState.FINISHED)
+    if is_gone:
+        connection.execute(text("DELETE FROM runs WHERE id = :id"), {"id": run})
+
+
+@pytest.mark.parametrize(
+    ("is_gone", "sentence"),
+    [
+        (True, "run 1 is gone: another command has removed it"),
+        (False, "run 1 is being removed by another command"),
+    ],
+)
+@pytest.mark.parametrize("words", [("rm", "1", "--yes"), ("prune", "--older-than", "1s", "--yes", "--json")])
+def test_of_two_removals_at_once_the_second_says_so(
+    words: tuple[str, ...], is_gone: bool, sentence: str, postgres_server: PostgresServer, tmp_path: Path
+) -> None:
+    """It waits for the row of the run; `prune` leaves the run to the other one."""
+    with postgres_server.fresh("migrated") as url, RedisServer() as redis:
+        env = {"RUNNER_HOME": str(tmp_path), "RUNNER_DATABASE_URL": url, "RUNNER_REDIS_URL": redis.url}
+        database = Database(url)
+        ended = new_run(database, 1)
+        ended.bring(JobState.SUCCEEDED)
+        with database.write() as connection:
+            assert finish_if_done(connection, ended.run_id, 1)
+        with database.write() as connection:
+            remove_now(connection, ended.run_id, is_gone=is_gone)
+            second = subprocess.Popen(
+                [sys.executable, "-m", "runner", *words],
+                env=os.environ | env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            )  # fmt: skip
+            wait_until(lambda: has_waiting_statement(database), "it waits for the row of the run")
+        stdout, stderr = second.communicate(timeout=240)
+        database.close()
+
+    if words[0] == "rm":
+        assert (second.returncode, stderr.splitlines()[0]) == (2, f"error: {sentence}")
+    else:
+        assert (second.returncode, json.loads(stdout)["removed"]) == (0, [])

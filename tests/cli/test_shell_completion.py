@@ -43,6 +43,7 @@ def test_commands_and_flags_are_completed(tmp_path: Path) -> None:
     assert "--fail-on" in completed(tmp_path / "none", "run", "--fa")
     assert set(completed(tmp_path / "none", "run", "--on-ambiguous", "")) == {"resubmit", "hold"}
     assert completed(tmp_path / "none", "status", "re") == []
+    assert completed(tmp_path / "none", "events", "--kind", "wor") == ["workers_drained"]
 
 
 def test_runs_are_completed_by_name_and_id(tmp_path: Path) -> None:

@@ -60,9 +60,9 @@ def test_a_node_is_shown_whole(shared: SharedPlace) -> None:
     """`workers drain` takes it as it is shown; names of hosts in a cluster are long."""
     node = "w943-1@label-worker-7d9f8b6c5d-x2vkq.jobs.internal"
     shared.register(node)
-    shown = shared.call("workers").stdout.splitlines()[1].split()[0]
+    heading, below, shown, facts = shared.call("workers").stdout.splitlines()
 
-    assert shown == node
+    assert (heading, below.split()[0], shown, facts.split()[0]) == ("node", "host", node, "alpha-1")
     assert shared.call(f"workers drain {shown} --dry-run").code == 0
 
 

@@ -20,6 +20,7 @@ from run_driver import (
     requeue_row,
     settled,
 )
+from servers import has_waiting_statement
 from sqlalchemy import Connection, event
 
 from runner.db import counters, job_moves, result_costs, result_moves, runs, user_moves
@@ -94,17 +95,11 @@ def at_the_same_moment(driver: RunDriver, first: Work, second: Work) -> None:
         deltas.write(connection)
         other.start()
         if not database.is_sqlite:  # there the other one waits for the whole database
-            wait_until(lambda: _is_waiting(database) or not other.is_alive(), "the other one has begun")
+            wait_until(
+                lambda: has_waiting_statement(database) or not other.is_alive(), "the other one has begun"
+            )
     other.join(120)
     assert not other.is_alive()
-
-
-def _is_waiting(database: Database) -> bool:
-    with database.read() as connection:
-        query = (
-            "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-        )
-        return connection.exec_driver_sql(query).first() is not None
 
 
 def check(driver: RunDriver) -> None:

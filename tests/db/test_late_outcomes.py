@@ -28,6 +28,7 @@ from runner.db.driver_errors import is_deadlock
 from runner.db.job_selection import JobSelection
 from runner.engine import run_completion
 from runner.engine.keep_answers import CollectedAnswer, store_and_settle
+from runner.rules.event_kinds import EventKind
 from runner.rules.states import Event, JobState
 
 if TYPE_CHECKING:
@@ -224,7 +225,7 @@ def test_a_cancel_and_the_answers_of_a_worker_wait_for_each_other_and_go_on(
         start.wait(120)
         user_moves.move_in_chunks(
             postgres_database,
-            user_moves.JobsEvent(event=event_of(run), kind="jobs_cancelled", at_ms=NOW_MS),
+            user_moves.JobsEvent(event=event_of(run), kind=EventKind.JOBS_CANCELLED, at_ms=NOW_MS),
             lambda c, d: user_moves.abandon(c, run, NOW_MS, d, lambda _: unread(1), rows_max=50),
         )
         cancelled.append(1)

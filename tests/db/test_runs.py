@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from runner.db import events, job_moves, result_moves, runs, stored_options
 from runner.db.runs import RunOptions
+from runner.rules.event_kinds import EventKind
 from runner.rules.states import Event, JobState, PauseReason, RunState
 
 if TYPE_CHECKING:
@@ -210,7 +211,7 @@ def test_an_event_of_many_processes_is_recorded_once(database: Database) -> None
     causes = ["a: 1", "b: 2", "a: 1", "b: 2", "a: 3", "a: 1", "all", "all", "a%: 1"]
     with database.write() as connection:
         for at_ms, cause in enumerate(causes):
-            events.note_once(connection, driver.run_id, at_ms, "limits", cause)
+            events.note_once(connection, driver.run_id, at_ms, EventKind.LIMITS, cause)
     with database.read() as connection:
         recorded = [
             event.cause for event in events.of_run(connection, driver.run_id) if event.kind == "limits"

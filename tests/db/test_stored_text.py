@@ -14,6 +14,7 @@ from run_driver import NOW_MS
 from runner.db import earlier_answers, events, occasions, runs, stored_options
 from runner.db.runs import RunOptions
 from runner.db.stored_text import path_of, stored_path, stored_text
+from runner.rules.event_kinds import EventKind
 from runner.rules.os_text import is_text
 
 if TYPE_CHECKING:
@@ -53,8 +54,8 @@ def test_a_run_of_any_path_is_stored_and_found(database: Database) -> None:
         )  # fmt: skip
         stored_options.change(connection, run_id, {"on_end": on_end}, NOW_MS)
         stored_options.set_output_path(connection, run_id, BYTES + "x")
-        events.note(connection, run_id, NOW_MS, events.WARNING, f"{BYTES} is gone")
-        events.note_once(connection, run_id, NOW_MS, events.WARNING, f"{BYTES} is gone")
+        events.note(connection, run_id, NOW_MS, EventKind.WARNING, f"{BYTES} is gone")
+        events.note_once(connection, run_id, NOW_MS, EventKind.WARNING, f"{BYTES} is gone")
     with database.read() as connection:
         found = runs.find(connection, run_id)
         assert found is not None

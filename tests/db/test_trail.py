@@ -13,6 +13,7 @@ from sqlalchemy import text
 
 from runner.db import events, runs, stored_options, trail, user_moves
 from runner.db.runs import RunOptions
+from runner.rules.event_kinds import EventKind
 from runner.rules.states import JobState, PauseReason
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def test_an_event_has_who_what_before_and_after_and_why(database: Database) -> N
             connection,
             driver.run_id,
             NOW_MS,
-            trail.SET,
+            EventKind.SET,
             actor=actor,
             old={"name": HOSTILE},
             new={"rpm": 60},
@@ -50,7 +51,7 @@ def test_an_event_does_not_show_the_command_of_on_end(database: Database) -> Non
             connection,
             driver.run_id,
             NOW_MS,
-            trail.SET,
+            EventKind.SET,
             actor=ANN,
             old={"on_end": None},
             new={"on_end": command},
@@ -64,9 +65,9 @@ def test_an_operators_event_outlives_the_run(database: Database) -> None:
     """It has the run's name, and may belong to no run."""
     with database.write() as connection:
         trail.record_operator_event(
-            connection, NOW_MS, trail.REMOVED, actor=ANN, run_id=7, run_name="a\0b", old={"jobs": 3}
+            connection, NOW_MS, EventKind.REMOVED, actor=ANN, run_id=7, run_name="a\0b", old={"jobs": 3}
         )
-        trail.record_operator_event(connection, NOW_MS, "team_limits", actor=ANN)
+        trail.record_operator_event(connection, NOW_MS, EventKind.TEAM_LIMITS, actor=ANN)
 
     with database.read() as connection:
         rows = connection.execute(text("SELECT * FROM operator_events ORDER BY id")).all()
@@ -82,7 +83,10 @@ def test_a_command_has_one_event_that_grows(database: Database) -> None:
     """Its first old value and its newest new value count, in the order of its transactions."""
     driver = new_run(database, 1)
     event = event_of(driver.run_id)
-    for kind, old, new in (("loaded", {}, {"rpm": 5}), ("started", {"rpm": 5, "state": "ready"}, {"rpm": 6})):
+    for kind, old, new in (
+        (EventKind.LOADED, {}, {"rpm": 5}),
+        (EventKind.STARTED, {"rpm": 5, "state": "ready"}, {"rpm": 6}),
+    ):
         with database.write() as connection:
             event = event.extended(connection, NOW_MS, kind, old=old, new=new)
 
@@ -95,7 +99,7 @@ def test_an_event_of_a_night_grows_in_its_own_table(database: Database) -> None:
     event = trail.CommandEvent(actor=ANN, name="answers@2026-12-01")
     for new in ({"graders": ["a"]}, {"verdict": "passed"}):
         with database.write() as connection:
-            event = event.extended(connection, NOW_MS, trail.GRADED_AGAIN, new=new)
+            event = event.extended(connection, NOW_MS, EventKind.GRADED_AGAIN, new=new)
 
     (found,) = trail_of(database, "operator_events")
     assert found.new == {"graders": ["a"], "verdict": "passed"}
@@ -109,7 +113,7 @@ class StoppedError(Exception):
 def test_jobs_and_their_event_change_together(database: Database, chunks: int) -> None:
     """After a crash between two chunks the event has as many jobs as have moved, or is not there."""
     driver = new_run(database, 3)
-    begun = user_moves.JobsEvent(event=event_of(driver.run_id), kind=trail.JOBS_CANCELLED, at_ms=NOW_MS)
+    begun = user_moves.JobsEvent(event=event_of(driver.run_id), kind=EventKind.JOBS_CANCELLED, at_ms=NOW_MS)
     left = iter(range(chunks))
 
     def cancel_one(connection: object, deltas: object) -> int:
@@ -129,7 +133,7 @@ def test_jobs_and_their_event_change_together(database: Database, chunks: int) -
 def test_a_command_that_moves_no_job_leaves_no_event(database: Database) -> None:
     """It found none."""
     driver = new_run(database, 1)
-    begun = user_moves.JobsEvent(event=event_of(driver.run_id), kind=trail.RETRIED, at_ms=NOW_MS)
+    begun = user_moves.JobsEvent(event=event_of(driver.run_id), kind=EventKind.RETRIED, at_ms=NOW_MS)
 
     done = user_moves.walk_in_chunks(database, begun, lambda *_: user_moves.Walked(0, None))
 
@@ -173,9 +177,9 @@ def test_a_command_named_after_the_end_is_for_the_next_one(database: Database) -
     driver = new_run(database, 1)
     with database.write() as connection:
         connection.execute(text("UPDATE runs SET state = 'finished', finished_at_ms = 1"))
-        events.note(connection, driver.run_id, NOW_MS, "finished", "")
+        events.note(connection, driver.run_id, NOW_MS, EventKind.FINISHED, "")
         stored_options.change(connection, driver.run_id, {"on_end": "true"}, NOW_MS)
         assert not runs.claim_on_end(connection, driver.run_id, NOW_MS)
         runs.reopen(connection, driver.run_id, NOW_MS)
-        events.note(connection, driver.run_id, NOW_MS, "finished", "")
+        events.note(connection, driver.run_id, NOW_MS, EventKind.FINISHED, "")
         assert runs.claim_on_end(connection, driver.run_id, NOW_MS)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 from actors import event_of, trail_of
+from live_runner import wait_until
 from run_driver import NOW_MS, RunDriver, new_run, received, requeue_row, settled, unread
+from servers import has_waiting_statement
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
@@ -18,6 +19,7 @@ from runner.db import chosen_jobs, job_moves, result_moves, runs, user_moves
 from runner.db.counters import Deltas
 from runner.db.job_selection import JobSelection
 from runner.engine import run_completion
+from runner.rules.event_kinds import EventKind
 from runner.rules.states import Event, JobState, RunState
 
 if TYPE_CHECKING:
@@ -218,14 +220,14 @@ def test_a_retry_with_another_model_that_crosses_a_worker_is_done_again(postgres
         run = runs.find(connection, driver.run_id)
     assert run is not None
     postgres_database.engine.dispose()
-    begun = user_moves.JobsEvent(event=event_of(run.id), kind="retried", at_ms=NOW_MS)
+    begun = user_moves.JobsEvent(event=event_of(run.id), kind=EventKind.RETRIED, at_ms=NOW_MS)
     given = (postgres_database, begun, run, HELD, "grok-4.5")
     user = threading.Thread(target=new_model.send_again, args=given)
     with postgres_database.engine.connect() as worker:
         worker.execute(text("SET deadlock_timeout = '60s'"))
         worker.execute(text("SELECT 1 FROM runs FOR UPDATE"))
         user.start()
-        wait_for_a_waiting_one(postgres_database)
+        wait_until(lambda: has_waiting_statement(postgres_database), "it waits for the row")
         with contextlib.suppress(
             OperationalError
         ):  # after a stall of seconds here it is the worker's that ends
@@ -236,17 +238,3 @@ def test_a_retry_with_another_model_that_crosses_a_worker_is_done_again(postgres
     assert (driver.state(job), driver.row(job).model) == (JobState.PENDING, "grok-4.5")
     assert not driver.recount().items() - driver.counts().items()
     assert [found.new for found in trail_of(postgres_database)] == [{"jobs": 1}], "it is on record once"
-
-
-def wait_for_a_waiting_one(database: Database) -> None:
-    """Wait until a statement waits for a lock."""
-    waiting = text(
-        "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    )
-    until = time.monotonic() + 60
-    while True:
-        with database.read() as connection:
-            if connection.execute(waiting).first():
-                return
-        assert time.monotonic() < until, "no statement waits for a lock"
-        time.sleep(0.01)

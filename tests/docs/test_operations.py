@@ -17,8 +17,7 @@ import pytest
 from live_runner import KEY, LiveRunner, Simulator, write_jobs
 from ruamel.yaml import YAML
 
-from runner.cli.session import drain_workers
-from runner.db import events, trail
+from runner.rules.event_kinds import EVENT_MEANING, EventKind, made_by
 from runner.rules.exit_codes import ExitCode
 from runner.settings import TABLE
 
@@ -109,17 +108,13 @@ def books(environment: dict[str, str]) -> dict[str, int]:
     return found
 
 
-def test_the_page_has_all_kinds_of_events_that_have_a_name() -> None:
+def test_the_page_has_all_kinds_of_events_with_who_makes_them() -> None:
     """`events --kind` takes them."""
-    named = {
-        value
-        for module in (events, trail, drain_workers)
-        for name, value in vars(module).items()
-        if name.isupper() and not name.startswith("_") and isinstance(value, str)
-    }
+    table = PAGE.partition("| `--kind` | made by | what happened |\n|---|---|---|\n")[2].partition("\n\n")[0]
 
-    assert {"started", "set", "removed", "workers_drained"} <= named
-    assert [kind for kind in sorted(named) if f"`{kind}`" not in PAGE] == []
+    assert table.splitlines() == [
+        f"| `{kind}` | {made_by(kind)} | {EVENT_MEANING[kind]} |" for kind in EventKind
+    ]
 
 
 def test_the_cron_lines_run_as_cron_runs_them(user: tuple[Path, dict[str, str]]) -> None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from run_driver import new_run
 
-from runner.db import events
 from runner.db.counters import FETCH_REFUSED, Deltas, set_fetch_refused
+from runner.rules.event_kinds import EventKind
 
 if TYPE_CHECKING:
     from run_driver import RunDriver
@@ -64,9 +64,9 @@ def test_a_warning_is_written_once(driver: RunDriver, worker: OpenedWorker, data
     (row,) = driver.rows(
         "SELECT kind FROM run_events WHERE run_id = :id AND kind = :kind",
         id=driver.run_id,
-        kind=events.WARNING,
+        kind=EventKind.WARNING,
     )
-    assert row.kind == events.WARNING
+    assert row.kind == EventKind.WARNING
     with database.write() as connection:
         connection.exec_driver_sql("DELETE FROM run_events")
     worker.run(health.warn_once(driver.run_id, "another server replies"))

@@ -3,7 +3,7 @@
 `python trail_points.py FOLDER WORD…` copies FOLDER/home to FOLDER/1, FOLDER/2 …, one for each point, and
 gives the command there in a child. The last folder is that of the command which was not killed.
 `python trail_points.py --at POINT WORD…` gives the command once, in its environment, and kills it there.
-Points are after each statement that writes, before each commit and after it.
+Points are after each statement that writes, before each commit and after it, and after each deleted file.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import shutil
 import signal
 import sys
+import traceback
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import event
 
 from runner.cli.main import call
-from runner.db import model_moves, user_moves
+from runner.db import model_moves, recheck_moves, user_moves
 from runner.db.session import Database
 
 if TYPE_CHECKING:
@@ -58,7 +59,20 @@ class Points:
             defaults = move.__defaults__ or ()
             assert user_moves.ROWS_MAX in defaults, move
             move.__defaults__ = tuple(1 if one == user_moves.ROWS_MAX else one for one in defaults)
+        self._count_deleted_files()
         model_moves.ROWS_MAX = 1
+        recheck_moves.JOBS_PER_PAGE = 1  # type: ignore[misc]
+
+    def _count_deleted_files(self) -> None:
+        """Count a point after each file that `prune` deletes."""
+        unlink = Path.unlink
+
+        def unlinking(path: Path, missing_ok: bool = False) -> None:
+            unlink(path, missing_ok)
+            if any(frame.name == "delete_files" for frame in traceback.extract_stack()):
+                self.reach()
+
+        Path.unlink = unlinking  # type: ignore[method-assign, assignment]
 
     def _executed(self, *facts: Any) -> None:
         if str(facts[2]).lstrip().upper().startswith(_WRITING):

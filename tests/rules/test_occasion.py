@@ -78,31 +78,6 @@ def test_a_number_is_never_given_twice(names: list[str], number: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "word", "length", "shown"),
-    [
-        ("q@x", "x", 24, "q@x"),
-        ("a-very-long-name-of-a-file@2026-11-28", "2026-11-28", 24, "a-very-long-…@2026-11-28"),
-        ("a-very-long-name-of-a-file@2026-11-28.2", "2026-11-28", 24, "a-very-lon…@2026-11-28.2"),
-        ("a-very-long-name-of-a-file", None, 24, "a-very-long-name-of-a-f…"),
-        ("q@" + "x" * 30, "x" * 30, 24, "q@" + "x" * 30),
-    ],
-)
-def test_a_long_name_keeps_its_occasion(name: str, word: str | None, length: int, shown: str) -> None:
-    """Two nights of one file must not look the same in a list."""
-    assert occasion.short_name(name, word, length) == shown
-
-
-@given(STEMS, OCCASIONS, st.integers(1, 99))
-def test_a_short_name_is_short(stem: str, word: str, length: int) -> None:
-    """Unless the occasion alone is longer; without an occasion always."""
-    name = occasion.run_name(stem, word)
-    shown = occasion.short_name(name, word, length)
-    assert len(shown) <= length or shown == name
-    assert shown.endswith(f"@{word}")
-    assert len(occasion.short_name(name, None, length)) <= length
-
-
-@pytest.mark.parametrize(
     ("file", "stem"),
     [
         ("reviews.jsonl", "reviews"),

@@ -14,7 +14,7 @@ from runner.cli.commands.db import UpgradedDatabase
 from runner.cli.commands.load import LoadedRun
 from runner.cli.commands.summary import JobIds
 from runner.cli.commands.worker import StartedWorkers
-from runner.cli.render.all_runs_lines import AffectedRuns
+from runner.cli.render.all_runs_lines import AffectedRuns, PlannedRuns
 from runner.cli.render.check_object import CheckedFile
 from runner.cli.render.comparison_object import Comparison
 from runner.cli.render.conversion_object import ConvertedFile
@@ -33,7 +33,7 @@ from runner.cli.render.option_changes import ChangedRun, ChangedTeam
 from runner.cli.render.removal_lines import PlannedPruning, Pruning, Removal
 from runner.cli.render.run_list import RunList
 from runner.cli.render.sample_object import TableSample
-from runner.cli.render.worker_list import DrainedWorkers, WorkerList
+from runner.cli.render.worker_list import DrainedWorkers, PlannedDrain, WorkerList
 from runner.cli.session.confirm import PlannedAction
 from runner.rules.evaluation.report.night_report import NightReport
 from runner.rules.summary_object import RunSummary
@@ -71,6 +71,8 @@ TITLES: Final[dict[str, Shape]] = {
     "prune": Pruning,
     "would": PlannedAction,
     "would_prune": PlannedPruning,
+    "would_all_runs": PlannedRuns,
+    "would_drain": PlannedDrain,
     "doctor": SetUp,
     "simulate": ServerAddress,
     "worker": StartedWorkers,
@@ -86,8 +88,8 @@ OF_COMMANDS: Final[dict[str, tuple[str, ...]]] = {  # the titles of what a comma
     "start": ("live",),
     "watch": ("live",),
     "write": ("summary",),
-    "pause": ("live", "all_runs", "would"),
-    "resume": ("live", "all_runs", "would"),
+    "pause": ("live", "all_runs", "would_all_runs"),
+    "resume": ("live", "all_runs", "would_all_runs"),
     "set": ("set", "set_team"),
     "cancel": ("live", "would"),
     "retry": ("live", "would"),
@@ -98,7 +100,7 @@ OF_COMMANDS: Final[dict[str, tuple[str, ...]]] = {  # the titles of what a comma
     "jobs": ("jobs",),
     "events": ("event",),
     "workers": ("workers",),
-    "workers drain": ("drained", "would"),
+    "workers drain": ("drained", "would_drain"),
     "sample": ("sample",),
     "show": ("show",),
     "summary": ("summary", "ids"),

@@ -16,6 +16,7 @@ from runner.db import trail
 from runner.db.stored_options import OptionsChange
 from runner.rules.errors import UsageError
 from runner.rules.evaluation.gate.pool import POOL_MOST
+from runner.rules.event_kinds import EventKind
 from runner.rules.occasion import is_occasion
 from runner.rules.shell_words import shell_word
 
@@ -156,7 +157,7 @@ def _record(
             trail.record_operator_event(
                 connection,
                 now_ms,
-                trail.BASELINE,
+                EventKind.BASELINE,
                 actor=actor,
                 run_name=night,
                 old=change.old,

@@ -16,12 +16,13 @@ from runner.cli.session.choose_jobs import choose_jobs, left_out_line, nothing_c
 from runner.cli.session.confirm import confirm
 from runner.cli.session.context import existing_database, find_working_run, read_settings
 from runner.cli.session.run_state import read_snapshot, snapshot_of
-from runner.db import chosen_jobs, events, runs, trail, user_moves
+from runner.db import chosen_jobs, events, runs, user_moves
 from runner.db.counters import Deltas
 from runner.db.run_snapshot import Part
 from runner.db.trail import CommandEvent
 from runner.engine import cost_bounds, run_completion
 from runner.rules.errors import UsageError
+from runner.rules.event_kinds import EventKind
 from runner.rules.states import FINAL, JobState, RunState
 
 if TYPE_CHECKING:
@@ -173,11 +174,11 @@ def _question(snapshot: Snapshot, *, now: bool) -> str:
 def _cancel(database: Database, actor: Actor, run: RunRow, pricing: PriceBasis, plan: _CancelPlan) -> int:
     """Cancel the chosen jobs, and the run if it is the whole; return how many jobs."""
     now_ms, event = database.now_ms(), CommandEvent(actor=actor, run_id=run.id)
-    kind = trail.JOBS_CANCELLED
+    kind = EventKind.JOBS_CANCELLED
     if plan.is_whole:
         with database.write() as connection:
             if runs.cancel(connection, run.id, now_ms, record=events.note_nothing):
-                kind, old, new = events.CANCELLED, {"state": run.state}, {"state": RunState.CANCELLED}
+                kind, old, new = EventKind.CANCELLED, {"state": run.state}, {"state": RunState.CANCELLED}
                 event = event.extended(connection, now_ms, kind, old=old, new=new)
 
     def cost_of(row: Row[Any]) -> UncertainCost | None:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
+from click.shell_completion import CompletionItem
 
 from runner.cli import flags
 from runner.cli.printing import print_escaped, print_json, print_note
-from runner.cli.render.event_lines import event_line, event_object
+from runner.cli.render.event_lines import event_lines, event_object
 from runner.cli.session.context import existing_database, find_events_of, read_settings
 from runner.cli.session.follow_events import EventFollower, read_events
 from runner.cli.session.stop_signal import StopSignal
 from runner.cli.streams import has_reader
 from runner.db.event_log import EventFilter
 from runner.db.session import clock_ms
+from runner.rules.errors import UsageError
+from runner.rules.event_kinds import EVENT_MEANING, EventKind, made_by, near_kind
 from runner.rules.exit_codes import ExitCode
+from runner.rules.redact import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +29,10 @@ if TYPE_CHECKING:
 _ROWS: Final = 100
 _ROWS_MAX: Final = 100_000
 
-_HELP: Final = """\
+_KINDS: Final = {
+    maker: ", ".join(kind for kind in EventKind if maker in made_by(kind)) for maker in ("command", "worker")
+}
+_HELP: Final = f"""\
 Show what happened to RUN (an id or a name), or to all runs: the newest --limit events, the newest last.
 
 An event has its time, what happened and why. Where a command did it, also who gave the command on which
@@ -35,11 +42,47 @@ its id.
 --follow also shows events as they come, until Ctrl-C, or until RUN has ended or is paused. --json prints
 one object per line.
 
+Kinds of commands: {_KINDS["command"]}.
+
+Kinds of workers: {_KINDS["worker"]}.
+
 \b
 Example, who paused what today; and a log of everything:
   runner events --kind paused --since 24h
   runner events --follow --json >> events.jsonl
 """
+
+
+class _Kind(click.ParamType[EventKind]):
+    """A kind of event."""
+
+    name = "kind"
+
+    def convert(
+        self,
+        value: Any,
+        param: click.Parameter | None,  # noqa: ARG002 - click's signature
+        ctx: click.Context | None,  # noqa: ARG002
+    ) -> EventKind:
+        """Return the kind. Raises UsageError for a word that is none, with the one that it resembles."""
+        if value in set(EventKind):
+            return EventKind(value)
+        near = near_kind(value)
+        meant = "" if near is None else f'; did you mean "{near}"?'
+        raise UsageError(
+            f'there is no kind of event "{plain(value)}"{meant}', fix="runner events --help lists the kinds"
+        )
+
+
+def _complete_kinds(
+    _ctx: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Return the kinds that begin with `incomplete`, with what they mean."""
+    return [
+        CompletionItem(kind, help=meaning)
+        for kind, meaning in EVENT_MEANING.items()
+        if kind.startswith(incomplete)
+    ]
 
 
 @click.command("events", short_help="Show what happened to runs, who did it, and why.", help=_HELP)
@@ -51,10 +94,11 @@ Example, who paused what today; and a log of everything:
 @click.option(
     "--kind",
     "kinds",
-    type=flags.Text(),
+    type=_Kind(),
     multiple=True,
     metavar="KIND",
-    help="Only events of this kind, such as paused; can be given several times.",
+    shell_complete=_complete_kinds,
+    help="Only events of this kind, one of those above; can be given several times.",
 )
 @click.option(
     "--limit",
@@ -71,7 +115,7 @@ def command(
     *,
     follow: bool,
     since: float | None,
-    kinds: tuple[str, ...],
+    kinds: tuple[EventKind, ...],
     rows_max: int,
     as_json: bool,
 ) -> int:
@@ -107,4 +151,4 @@ def _printer(wanted: EventFilter, *, as_json: bool) -> Callable[[LoggedEvent], N
     """Return what prints an event; the reader of a pipe gets it at once: `has_reader` flushes stdout."""
     if as_json:
         return lambda event: print_json(event_object(event))
-    return lambda event: print_escaped(event_line(event, has_run=wanted.run_id is None))
+    return lambda event: print_escaped("\n".join(event_lines(event, has_run=wanted.run_id is None)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -23,7 +25,7 @@ from runner.cli.render.removal_lines import (
 from runner.cli.session.actor import read_actor
 from runner.cli.session.confirm import confirm
 from runner.cli.session.context import existing_database, read_settings
-from runner.cli.session.remove_runs import find_old_data, remove_run
+from runner.cli.session.remove_runs import RemovedByAnotherError, delete_files, find_old_data, remove_run
 from runner.rules.json_object import SCHEMA
 
 if TYPE_CHECKING:
@@ -38,7 +40,8 @@ Remove runs that ended long ago, with their jobs and answers. It cannot be undon
 
 Also removes old bug reports, database copies and stored stdin inputs of the state folder; SQLite gives
 the space back. Your job files and the files that were written stay. So do all scores of suites, and the
-answers of nights that are open, pinned, or compared with the next night.
+answers of nights that are open, pinned, or compared with the next night. The events keep which runs and
+how many files it removed, and who did it.
 
 \b
 Example, once a month, keep the last seven runs of each nightly file:
@@ -72,11 +75,10 @@ def command(*, older_than: float, keep: int, dry_run: bool, yes: bool, as_json: 
     settings = read_settings()
     with existing_database(settings) as database:
         old = find_old_data(database, settings, older_than, keep)
-        if not old.runs and not old.files:
-            _print_lines(old, as_json=as_json, quiet=quiet)
+        _print_lines(old, as_json=as_json, quiet=quiet)
+        if not old.runs and not old.files and not (dry_run and as_json):
             _report(old, 0, as_json=as_json, quiet=quiet)
             return
-        _print_lines(old, as_json=as_json, quiet=quiet)
         planned = PlannedPruning(
             schema=SCHEMA,
             would=_question(old),
@@ -86,19 +88,22 @@ def command(*, older_than: float, keep: int, dry_run: bool, yes: bool, as_json: 
         )
         if not confirm(_question(old), yes=yes, dry_run=dry_run, as_json=as_json, planned=planned):
             return
-        _report(old, _remove(settings, database, old), as_json=as_json, quiet=quiet)
+        removed, freed_bytes = _remove(settings, database, old)
+        _report(removed, freed_bytes, as_json=as_json, quiet=quiet)
 
 
-def _remove(settings: Settings, database: Database, old: OldData) -> int:
-    """Remove runs and files; return the bytes that this freed."""
-    actor = read_actor(settings)
-    for run, _ in old.runs:
-        remove_run(settings, database, run, actor)
-    freed_bytes = database.compact() if old.runs else 0
-    for path, size in old.files:
-        path.unlink(missing_ok=True)
-        freed_bytes += size
-    return freed_bytes
+def _remove(settings: Settings, database: Database, old: OldData) -> tuple[OldData, int]:
+    """Remove runs and files; return what this command removed, and the bytes that this freed.
+
+    A run that another command removes at the same time is left to it.
+    """
+    actor, removed = read_actor(settings), []
+    for run, holds in old.runs:
+        with suppress(RemovedByAnotherError):
+            remove_run(settings, database, run, actor)
+            removed.append((run, holds))
+    freed_bytes = database.compact() if removed else 0
+    return replace(old, runs=removed), freed_bytes + delete_files(database, old.files, actor)
 
 
 def _question(old: OldData) -> str:
@@ -106,7 +111,7 @@ def _question(old: OldData) -> str:
         *([f"remove {text.count(len(old.runs), 'run')}"] if old.runs else []),
         *([f"delete {text.count(len(old.files), 'file')} of the state folder"] if old.files else []),
     ]
-    return " and ".join(parts)
+    return " and ".join(parts) or "remove nothing"
 
 
 def _removed(old: OldData) -> list[RemovedRun]:
@@ -118,7 +123,7 @@ def _kept(old: OldData) -> list[KeptRun]:
 
 
 def _paths(old: OldData) -> list[str]:
-    return [str(path) for path, _ in old.files]
+    return [str(file.path) for file in old.files]
 
 
 def _print_lines(old: OldData, *, as_json: bool, quiet: bool) -> None:
@@ -131,7 +136,7 @@ def _lines(old: OldData) -> list[str]:
     of_nights = sum(run.id in old.nights for run, _ in old.runs)
     return [
         *old_run_lines(old.runs, old.known),
-        *(file_line(str(path), size) for path, size in old.files),
+        *(file_line(str(file.path), file.size_bytes) for file in old.files),
         *([scores_stay_text(of_nights)] if of_nights else []),
         *kept_lines([one.why for one in old.kept]),
     ]

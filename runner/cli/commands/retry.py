@@ -21,12 +21,13 @@ from runner.cli.session.recheck import recheck
 from runner.cli.session.retry_choice import chosen_states, is_alone, of_status, without_other_flags
 from runner.cli.session.retry_costs import retry_cost
 from runner.cli.session.run_state import read_snapshot
-from runner.db import chosen_jobs, counters, events, models_of_run, runs, trail, user_moves
+from runner.db import chosen_jobs, counters, events, models_of_run, runs, user_moves
 from runner.db.evaluation import night_runs, nights
 from runner.db.run_snapshot import Part
 from runner.db.trail import CommandEvent
 from runner.engine.cost_bounds import price_basis
 from runner.rules.errors import UsageError
+from runner.rules.event_kinds import EventKind
 from runner.rules.shell_words import shell_word
 from runner.rules.states import JobState, RunState
 
@@ -229,7 +230,7 @@ def _with(set_model: str | None) -> str:
 def _retry(database: Database, actor: Actor, plan: _RetryPlan, set_model: str | None) -> int:
     """Make the chosen jobs pending; return how many: another command may have moved some of them since."""
     run, now_ms = plan.run, database.now_ms()
-    begun = user_moves.JobsEvent(event=_event(actor, run, set_model), kind=trail.RETRIED, at_ms=now_ms)
+    begun = user_moves.JobsEvent(event=_event(actor, run, set_model), kind=EventKind.RETRIED, at_ms=now_ms)
     if set_model is not None:
         return new_model.send_again(database, begun, run, plan.selection, set_model)
 

@@ -8,6 +8,8 @@ import click
 
 from runner.cli import flags
 from runner.cli.printing import print_escaped, print_json, print_note
+from runner.cli.render import layout
+from runner.cli.render.folded_text import hanging
 from runner.cli.render.option_changes import change_lines, changed_run, changed_team
 from runner.cli.session import budget_prices
 from runner.cli.session.actor import read_actor
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from runner.settings import Settings
 
 _OF_TEAM: Final = frozenset({"rpm", "tpm"})
+_LINES_MAX: Final = 20  # of one option
 
 _HELP: Final = """\
 Change options of RUN (an id or a name), in any state and at once. Nothing is started: a paused run stays
@@ -118,8 +121,9 @@ def _print(changed: ChangedRunRow, options: Mapping[str, Any], *, dry_run: bool)
     """Print the old and the new values, and how a paused run continues."""
     run = changed.run
     would = "would set " if dry_run else ""
-    for line in change_lines(changed.change, options):
-        print_escaped(f"{would}{line}")
+    for change in change_lines(changed.change, options):
+        for line in hanging(f"{would}{change}", layout.WIDTH, _LINES_MAX):
+            print_escaped(line)
     if dry_run or run.state is not RunState.PAUSED:
         return
     if changed.is_paused_now:

@@ -108,7 +108,7 @@ def drain(
         with database.read() as connection:
             plan = plan_drain(settings, connection, nodes, is_all=is_all)
         is_sure = yes or len(plan.nodes) <= 1
-        if not confirm(plan.question, yes=is_sure, dry_run=dry_run, as_json=as_json):
+        if not confirm(plan.question, yes=is_sure, dry_run=dry_run, as_json=as_json, planned=plan.planned):
             return
         with database.write() as connection:
             drained = drain_workers(connection, plan, read_actor(settings, reason))

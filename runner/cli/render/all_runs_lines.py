@@ -44,10 +44,19 @@ class AffectedRuns(JsonObject, frozen=True, kw_only=True):
     left: Annotated[list[LeftRun], about("paused for another reason than by the user: resume leaves them")]
 
 
+class PlannedRuns(JsonObject, frozen=True, kw_only=True):
+    """What --dry-run of a command for all runs found."""
+
+    schema: Schema
+    would: Annotated[str, about("what would be done")]
+    runs: Annotated[list[AffectedRun], about("would be paused or resumed, the oldest first")]
+    left: Annotated[list[LeftRun], about("paused for another reason than by the user: resume leaves them")]
+
+
 def named_runs(runs: Sequence[RunRow]) -> str:
     """Return how many runs there are, and the first of them: `2 runs (1 reviews, 7 labels)`."""
     names = [f"{run.id} {one_line(run.name, _NAME_LENGTH)}" for run in runs]
-    return f"{count(len(runs), 'run')} ({listed(names, _NAMED_MAX)})"
+    return count(len(runs), "run") + (f" ({listed(names, _NAMED_MAX)})" if names else "")
 
 
 def left_lines(runs: Sequence[RunRow]) -> list[str]:
@@ -61,16 +70,25 @@ def left_lines(runs: Sequence[RunRow]) -> list[str]:
 
 def affected_runs_object(changed: Sequence[RunRow], left: Sequence[RunRow]) -> AffectedRuns:
     """Return the object of `pause --all --json` and `resume --all --json`."""
-    return AffectedRuns(
-        schema=SCHEMA,
-        runs=[AffectedRun(run=run.id, name=run.name) for run in changed],
-        left=[
-            LeftRun(
-                run=run.id,
-                name=run.name,
-                paused_by=PauseReason(run.pause_reason or ""),
-                command=resume_command(run),
-            )
-            for run in left
-        ],
-    )
+    return AffectedRuns(schema=SCHEMA, runs=_affected(changed), left=_left(left))
+
+
+def planned_runs_object(would: str, chosen: Sequence[RunRow], left: Sequence[RunRow]) -> PlannedRuns:
+    """Return the object of the same with --dry-run. `would`: in words, what would be done."""
+    return PlannedRuns(schema=SCHEMA, would=would, runs=_affected(chosen), left=_left(left))
+
+
+def _affected(changed: Sequence[RunRow]) -> list[AffectedRun]:
+    return [AffectedRun(run=run.id, name=run.name) for run in changed]
+
+
+def _left(runs: Sequence[RunRow]) -> list[LeftRun]:
+    return [
+        LeftRun(
+            run=run.id,
+            name=run.name,
+            paused_by=PauseReason(run.pause_reason or ""),
+            command=resume_command(run),
+        )
+        for run in runs
+    ]

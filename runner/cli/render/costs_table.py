@@ -15,13 +15,14 @@ from runner.rules.redact import one_line
 from runner.rules.spreadsheet import csv_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from runner.db.daily_costs import DailyCost
 
 _SUMS: Final = ("answers", "tokens", "reported_ticks", "estimated_ticks", "ticks")
 _UNREAD: Final = ("unread", "probable_extra_ticks", "possible_extra_ticks")
 _NAME_LENGTH: Final = 40
+_WIDTHS_MIN: Final = (("name", 20), ("model", 16), ("name", 12), ("model", 10))
 
 
 _Answers = Annotated[int, about("with a known cost")]
@@ -110,7 +111,11 @@ def costs_csv(rows: Sequence[CostRow], groups: Sequence[str]) -> str:
 
 
 def costs_table(rows: Sequence[CostRow], total: CostSums, groups: Sequence[str]) -> list[str]:
-    """Return the rows as a table with a heading and the total."""
+    """Return the rows as a table with a heading and the total.
+
+    Names and models are cut where a line would exceed 80 columns; where that is not enough, the sums of a row
+    stand on a line below.
+    """
     names = _headings(groups)
     shown = [
         (*(one_line(str(getattr(row, name)), _NAME_LENGTH) for name in names), *_numbers(row)) for row in rows
@@ -122,11 +127,20 @@ def costs_table(rows: Sequence[CostRow], total: CostSums, groups: Sequence[str])
         *(("+ about", "+ at most") if total.unread else ("", "")),
     )
     right = frozenset(range(len(names), len(first)))
-    return layout.table(_without_empty_columns([first, *shown, last]), right=right)
+    fit = layout.Fit(right=right, steps=tuple(_steps(names)), fold_at=len(names))
+    lines = layout.fitted_table(_without_empty_columns([first, *shown, last]), fit)
+    return [line for each in lines for line in each]
+
+
+def _steps(names: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Yield how far the columns of names and of models may be cut."""
+    for name, least in _WIDTHS_MIN:
+        if name in names:
+            yield names.index(name), least
 
 
 def _without_empty_columns(rows: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
-    shown = [column for column, cells in enumerate(zip(*rows, strict=True)) if any(cells)]
+    shown = [column for column, found in enumerate(zip(*rows, strict=True)) if any(found)]
     return [tuple(row[column] for column in shown) for row in rows]
 
 

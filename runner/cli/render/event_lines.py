@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from runner.cli.render import text
+from runner.cli.render import layout, text, text_cells
+from runner.cli.render.folded_text import folded
 from runner.cli.render.option_changes import OptionsInForce, flag_name, option_text
 from runner.rules.json_object import SCHEMA, JsonObject, Moment, Schema, about
 from runner.rules.redact import one_line
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
 
     from runner.db.event_log import LoggedEvent
 
-_NAME_LENGTH: Final = 40
+_NAME_WIDTH: Final = 30  # so that a line fits with time, id and kind
+_LINES_MAX: Final = 1_000  # of one detail
 _VALUE_LENGTH: Final = 120
 _TICKS: Final = "_ticks"
 _IS: Final = "is_"  # before the name of what is true or false
@@ -44,20 +46,29 @@ class EventObject(JsonObject, frozen=True, kw_only=True):
     reason: Annotated[str | None, about("the text of --reason")]
 
 
-def event_line(event: LoggedEvent, *, has_run: bool) -> str:
-    """Return an event on one line; `has_run`: with its run."""
-    parts = [text.timestamp(event.at_ms)]
-    if has_run:
-        parts.append(_run(event))
-    parts.append(event.kind)
-    details = [one_line(event.cause, None)] if event.cause else []
-    details += change_texts(event.old, event.new)
-    if event.reason:
-        details.append(f'"{one_line(event.reason, None)}"')
-    if event.actor is not None:
-        who = f"{event.actor.user}@{event.actor.host}: {event.actor.command}"
-        details.append(f"by {one_line(who, None)}")
-    return "  ".join([*parts, "; ".join(details)]).rstrip()
+def event_lines(event: LoggedEvent, *, has_run: bool) -> list[str]:
+    """Return an event on one line, or where that has more than 80 columns its details on lines below.
+
+    `has_run`: with its run. Nothing of the details is cut.
+    """
+    head = "  ".join([text.timestamp(event.at_ms), *([_run(event)] if has_run else []), event.kind])
+    details = _details(event)
+    line = f"{head}  {'; '.join(details)}".rstrip()
+    if text_cells.width(line) <= layout.WIDTH:
+        return [line]
+    below = [part for detail in details for part in folded(detail, layout.WIDTH - 2, _LINES_MAX)]
+    return [head, *layout.indented(below)]
+
+
+def _details(event: LoggedEvent) -> list[str]:
+    """Return the cause, what changed, the reason and who did it, those that there are."""
+    who = None if event.actor is None else f"{event.actor.user}@{event.actor.host}: {event.actor.command}"
+    return [
+        *([one_line(event.cause, None)] if event.cause else []),
+        *(["; ".join(change_texts(event.old, event.new))] if event.old or event.new else []),
+        *([f'"{one_line(event.reason, None)}"'] if event.reason else []),
+        *([f"by {one_line(who, None)}"] if who is not None else []),
+    ]
 
 
 def change_texts(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
@@ -104,7 +115,7 @@ def _value_text(name: str, value: object) -> str:
 
 
 def _run(event: LoggedEvent) -> str:
-    name = "" if event.run_name is None else one_line(event.run_name, _NAME_LENGTH)
+    name = "" if event.run_name is None else text_cells.cut(one_line(event.run_name, None), _NAME_WIDTH)
     if event.run_id is None:
         return name or "-"
     return f"run {event.run_id} {name}".rstrip()

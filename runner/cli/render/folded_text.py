@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from rich.cells import cell_len, chop_cells, set_cell_size
-
+from runner.cli.render import text_cells
 from runner.rules.redact import plain
 
-_ELLIPSIS: Final = "…"
 _ESCAPED_MAX: Final = 10  # characters that one may be shown as
 
 
@@ -22,12 +20,13 @@ def folded(words: str, width: int, lines_max: int) -> list[str]:
     if len(lines) <= lines_max and len(read) == len(words):
         return lines or [""]
     kept = lines[:lines_max]
-    return [*kept[:-1], _with_ellipsis(kept[-1] if kept else "", width)]
+    return [*kept[:-1], text_cells.with_ellipsis(kept[-1] if kept else "", width)]
 
 
-def padded(line: str, width: int) -> str:
-    """Return a line with spaces up to `width` cells."""
-    return line + " " * max(0, width - cell_len(line))
+def hanging(words: str, width: int, lines_max: int) -> list[str]:
+    """Return a text folded as `folded` does, its lines below the first one indented by two."""
+    first, *others = folded(words, width - 2, lines_max)
+    return [first, *(f"  {line}" for line in others)]
 
 
 def _lines(words: str, width: int, lines_max: int) -> list[str]:
@@ -36,18 +35,12 @@ def _lines(words: str, width: int, lines_max: int) -> list[str]:
     line = ""
     for word in words.split(" "):
         joined = f"{line} {word}" if line else word
-        if cell_len(joined) <= width:
+        if text_cells.width(joined) <= width:
             line = joined
             continue
         lines += [line] if line else []
-        *whole, line = chop_cells(word, width) or [""]
+        *whole, line = text_cells.chopped(word, width)
         lines += whole
         if len(lines) >= lines_max:
             return lines[:lines_max]
     return [*lines, line] if line else lines
-
-
-def _with_ellipsis(line: str, width: int) -> str:
-    if cell_len(line) >= width:
-        line = set_cell_size(line, width - 1).rstrip()
-    return f"{line}{_ELLIPSIS}"

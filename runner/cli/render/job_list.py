@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 from msgspec import UNSET, Raw, UnsetType
 
-from runner.cli.render import conversation, layout, text
+from runner.cli.render import conversation, layout, text, text_cells
 from runner.rules.answer_json import json_line, on_one_line, without_surrogates
 from runner.rules.chat_completion import Flaw
 from runner.rules.json_object import MONEY, SCHEMA, JsonObject, Moment, Schema, about
-from runner.rules.printed_id import printed_id, short_id
+from runner.rules.printed_id import printed_id
 from runner.rules.redact import one_line
 from runner.rules.states import JobState
 
@@ -24,11 +24,13 @@ if TYPE_CHECKING:
 DatabaseRow: TypeAlias = Any  # of `db.listed_jobs`: its columns are attributes
 
 _HEADINGS: Final = ("id", "line", "state", "code", "model", "attempts", "cost", "time")
-_ID_LENGTH_MIN: Final = 12  # also where the other columns leave less
-_ID_LENGTH_MAX: Final = 40
-_MODEL_LENGTH: Final = 16
-_CODE_LENGTH: Final = 18
-_TEXT_LENGTH: Final = layout.WIDTH - 10  # behind the indented names of `_content_lines`
+_ID_WIDTH_MAX: Final = 40
+_MODEL_LENGTH: Final = 24
+_CODE_LENGTH: Final = 24
+_FIT: Final = layout.Fit(  # columns as in _HEADINGS: the id, then code and model, then the id again
+    right=frozenset({1, 5, 6}), steps=((0, 20), (4, 10), (3, 12), (0, 12), (4, 8), (3, 10)), fold_at=1
+)
+_TEXT_WIDTH: Final = layout.WIDTH - 10  # behind the indented names of `_content_lines`
 
 
 class ListedJob(JsonObject, frozen=True, kw_only=True):
@@ -93,18 +95,14 @@ class ListedPage:
 def job_lines(page: ListedPage) -> list[str]:
     """Return a heading and a line for each job, with its prompt and answer below where they are shown.
 
-    Ids are cut where a line would exceed 80 columns.
+    Ids, codes and models are cut where a line would exceed 80 columns; where that is not enough, each job
+    takes two lines.
     """
-    nameless = layout.table([_HEADINGS, *(_cells(job, "", page.now_ms) for job in page.jobs)])
-    spare = layout.WIDTH - max(map(len, nameless)) + len("id")
-    length = min(max(spare, _ID_LENGTH_MIN), _ID_LENGTH_MAX)
-    rows = [_HEADINGS, *(_cells(job, short_id(job.custom_id, length), page.now_ms) for job in page.jobs)]
-    heading, *lines = layout.table(rows, right=frozenset({1, 5, 6}))
-    if page.contents is None:
-        return [heading, *lines]
-    found = [heading]
-    for job, line in zip(page.jobs, lines, strict=True):
-        found += [line, *_content_lines(*page.contents[job.id])]
+    heading, *jobs = layout.fitted_table([_HEADINGS, *(_cells(job, page.now_ms) for job in page.jobs)], _FIT)
+    found = [*heading]
+    for job, lines in zip(page.jobs, jobs, strict=True):
+        found += lines
+        found += [] if page.contents is None else _content_lines(*page.contents[job.id])
     return found
 
 
@@ -120,7 +118,8 @@ def more_lines(page: ListedPage, command: str) -> list[str]:
     if looked is None:
         return [f"more: {go_on}"]
     unit = page.run.unit
-    return [f"looked at {unit}s {looked.first:,} to {looked.last:,} of {page.run.total:,}; go on: {go_on}"]
+    where = f"{looked.first:,} to {looked.last:,} of {page.run.total:,}"
+    return layout.wrapped(f"looked at {unit}s {where}; go on: {go_on}", layout.WIDTH)
 
 
 def job_list_object(page: ListedPage) -> JobList:
@@ -163,9 +162,9 @@ def _object(job: DatabaseRow, contents: Mapping[int, tuple[bytes, bytes | None]]
     )
 
 
-def _cells(job: DatabaseRow, name: str, now_ms: int) -> tuple[str, ...]:
+def _cells(job: DatabaseRow, now_ms: int) -> tuple[str, ...]:
     return (
-        name,
+        text_cells.cut(printed_id(job.custom_id), _ID_WIDTH_MAX),
         f"{job.line:,}",
         job.state,
         one_line(job.error_code or "-", _CODE_LENGTH),
@@ -181,6 +180,8 @@ def _content_lines(request: bytes, answer: bytes | None) -> list[str]:
     parts = [("prompt", said) for _, said in conversation.request_parts(request)[-1:]]
     if answer is not None:
         parts += conversation.answer_parts(answer)
-    return layout.indented(
-        [f"{name:<6}  {one_line(without_surrogates(said), _TEXT_LENGTH)}" for name, said in parts]
-    )
+    return layout.indented([f"{name:<6}  {_shown_text(said)}" for name, said in parts])
+
+
+def _shown_text(said: str) -> str:
+    return text_cells.cut(one_line(without_surrogates(said), _TEXT_WIDTH), _TEXT_WIDTH)

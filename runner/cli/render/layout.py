@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import re
 import textwrap
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from runner.cli.render import text_cells
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
+
+Shorten: TypeAlias = "Callable[[int, int], str]"  # from a row and a width
 
 WIDTH: Final = 80
 _COMMAND: Final = re.compile(
@@ -18,19 +23,87 @@ _GAP: Final = 2  # between columns, and before them where a block is indented
 
 def table(rows: Sequence[Sequence[str]], *, right: frozenset[int] = frozenset()) -> list[str]:
     """Return rows as aligned lines, columns in `right` to the right; the first row may be a heading."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    widths = _widths(rows, range(len(rows[0])))
     return [
         "  ".join(
-            cell.rjust(width) if column in right else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+            text_cells.padded(cell, widths[column], right=column in right) for column, cell in enumerate(row)
         ).rstrip()
         for row in rows
     ]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fit:
+    """How a table is brought into WIDTH cells.
+
+    `right`: columns that are aligned to the right. `steps`: columns and the width to which each may be cut,
+    one after the other, as far as it is needed. Where rows are too wide even so, each takes two lines: the
+    columns before `fold_at`, and below them the others.
+    """
+
+    right: frozenset[int]
+    steps: Sequence[tuple[int, int]]
+    fold_at: int
+
+
+def fitted_table(
+    rows: Sequence[Sequence[str]], fit: Fit, shorten: Mapping[int, Shorten] | None = None
+) -> list[list[str]]:
+    """Return rows as `table` does, in lines of at most WIDTH cells; the lines of each row, first the heading.
+
+    `shorten`: by column, what cuts its cells elsewhere than at their end.
+    """
+    every, shorten = range(len(rows[0])), shorten or {}
+    widths = _narrowed(rows, every, fit, WIDTH)
+    if _total(widths) <= WIDTH:
+        return [[line] for line in _block(rows, every, widths, fit.right, shorten)]
+    above, below = every[: fit.fold_at], every[fit.fold_at :]
+    upper = _block(rows, above, _narrowed(rows, above, fit, WIDTH), fit.right, shorten)
+    lower = _block(rows, below, _narrowed(rows, below, fit, WIDTH - _GAP), fit.right, shorten)
+    return [[first, second] for first, second in zip(upper, indented(lower), strict=True)]
+
+
+def _widths(rows: Sequence[Sequence[str]], columns: range) -> dict[int, int]:
+    return {column: max(text_cells.width(row[column]) for row in rows) for column in columns}
+
+
+def _total(widths: Mapping[int, int]) -> int:
+    return sum(widths.values()) + _GAP * (len(widths) - 1)
+
+
+def _narrowed(rows: Sequence[Sequence[str]], columns: range, fit: Fit, most: int) -> dict[int, int]:
+    """Return the widths of columns after as many steps as are needed for `most` cells in all."""
+    widths = _widths(rows, columns)
+    for column, least in fit.steps:
+        over = _total(widths) - most
+        if over > 0 and widths.get(column, 0) > least:
+            widths[column] = max(least, widths[column] - over)
+    return widths
+
+
+def _block(
+    rows: Sequence[Sequence[str]],
+    columns: range,
+    widths: Mapping[int, int],
+    right: frozenset[int],
+    shorten: Mapping[int, Shorten],
+) -> list[str]:
+    """Return some columns of rows as a table, with their cells cut to these widths."""
+    shown = [
+        [
+            shorten[column](number, widths[column])
+            if number and column in shorten
+            else text_cells.cut(row[column], widths[column])
+            for column in columns
+        ]
+        for number, row in enumerate(rows)
+    ]
+    return table(shown, right=frozenset(column - columns.start for column in right if column in columns))
+
+
 def facts(rows: Sequence[tuple[str, str]]) -> list[str]:
     """Return names with their values beside them, broken into lines that end within WIDTH."""
-    names = max((len(name) for name, _ in rows), default=0)
+    names = max((text_cells.width(name) for name, _ in rows), default=0)
     return table(
         [
             (name if nth == 0 else "", line)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from runner.cli.render import text
-from runner.cli.render.folded_text import folded, padded
+from runner.cli.render.folded_text import folded
+from runner.cli.render.text_cells import padded
 from runner.rules.evaluation.forms.night_words import (
     VERDICT_WORDS,
     answers_words,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Final
 
 from runner.cli.render import text
+from runner.cli.render.run_name import short_name
 from runner.rules.evaluation.kept_answers import Kept
 from runner.rules.json_object import JsonObject, Schema, about
-from runner.rules.occasion import short_name
 from runner.rules.redact import one_line, plain
 from runner.rules.states import RunState
 

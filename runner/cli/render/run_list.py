@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Final
 
-from runner.cli.render import ending_text, layout, text
+from runner.cli.render import ending_text, layout, text, text_cells
 from runner.cli.render.live_object import NoWorker, WorkersRefused, no_worker_object, refused_commits_object
 from runner.cli.render.night_listed import listed_lines
+from runner.cli.render.run_name import short_name
 from runner.rules.json_object import MONEY, SCHEMA, JsonObject, Moment, Schema, about
-from runner.rules.occasion import short_name
+from runner.rules.occasion import stem_of
 from runner.rules.redact import one_line
 from runner.rules.states import JobState, PauseReason, RunState
 
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
     from runner.cli.snapshot import Snapshot
     from runner.db.evaluation.night_runs import NightRun
 
-_NAME_LENGTH_MIN: Final = 14  # also where the other columns leave less
-_NAME_LENGTH_MAX: Final = 40
+_NAME_WIDTH_MIN: Final = 14
+_NAME_WIDTH_MAX: Final = 40
+_NAME_WIDTH_BEFORE: Final = 2  # of the stem before an occasion
+_STATE_WIDTH_MIN: Final = 9
 _NO_WORKER_SHOWN: Final = 3
 _HEADINGS: Final = ("run", "name", "state", "done", "of", "failed", "cost", "started")
 
@@ -60,13 +63,14 @@ class RunList(JsonObject, frozen=True, kw_only=True):
 def run_table(snapshots: Sequence[Snapshot], nights: Mapping[int, NightRun]) -> list[str]:
     """Return a heading and a line for each run or night; `nights`: the runs that measure nights, by id.
 
-    Names are cut where a line would exceed 80 columns.
+    Names are cut where a line would exceed 80 columns; where that is not enough, each takes two lines.
     """
     lines = listed_lines(snapshots, nights)
-    nameless = _table([_HEADINGS, *(_row(line, "") for line in lines)])
-    spare = layout.WIDTH - max(map(len, nameless)) + len("name")
-    length = min(max(spare, _NAME_LENGTH_MIN), _NAME_LENGTH_MAX)
-    return _table([_HEADINGS, *(_row(line, _name(line, length)) for line in lines)])
+    rows = [_HEADINGS, *(_row(line, _name(line, _NAME_WIDTH_MAX)) for line in lines)]
+    least = max((_NAME_WIDTH_MIN, *(_occasion_width(line) + _NAME_WIDTH_BEFORE for line in lines)))
+    fit = layout.Fit(right=frozenset({0, 3, 4, 5, 6}), steps=((1, least), (2, _STATE_WIDTH_MIN)), fold_at=2)
+    shown = layout.fitted_table(rows, fit, {1: lambda row, width: _name(lines[row - 1], width)})
+    return [line for each in shown for line in each]
 
 
 def no_worker_lines(snapshots: Sequence[Snapshot]) -> list[str]:
@@ -127,12 +131,13 @@ def list_object(snapshots: Sequence[Snapshot], now_ms: int, nights: Mapping[int,
     return RunList(schema=SCHEMA, as_of=text.iso(now_ms), runs=listed)
 
 
-def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    return layout.table(rows, right=frozenset({0, 3, 4, 5, 6}))
+def _name(line: ListedLine, width: int) -> str:
+    return short_name(one_line(line.name, None), line.occasion, width)
 
 
-def _name(line: ListedLine, length: int) -> str:
-    return short_name(one_line(line.name, None), line.occasion, length)
+def _occasion_width(line: ListedLine) -> int:
+    """Return the width of what is not cut from a name."""
+    return text_cells.width(line.name[len(stem_of(line.name, line.occasion)) :]) if line.occasion else 0
 
 
 def _row(line: ListedLine, name: str) -> tuple[str, ...]:

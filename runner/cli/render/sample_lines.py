@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
-from rich.cells import cell_len
 
 from runner.cli.render import text
-from runner.cli.render.folded_text import folded, padded
+from runner.cli.render.folded_text import folded
+from runner.cli.render.text_cells import padded
+from runner.cli.render.text_cells import width as cell_width
 from runner.rules.printed_id import printed_id
 from runner.rules.redact import one_line, plain
 from runner.rules.row_status import RowStatus
@@ -63,8 +64,8 @@ def sample_lines(sample: TableSample, chosen: str, width: int) -> list[str]:
 def _widths(sample: TableSample, width: int) -> _Widths:
     """Return the widths: of what numbers, statuses and labels need, and the rest for the text."""
     labels = [row.labels for row in sample.rows if row.labels]
-    name = max((cell_len(_name(name)) for found in labels for name in found), default=0)
-    needed = max((cell_len(_value(value)) for found in labels for value in found.values()), default=0)
+    name = max((cell_width(_name(name)) for found in labels for name in found), default=0)
+    needed = max((cell_width(_value(value)) for found in labels for value in found.values()), default=0)
     number = max(len("row"), *(len(f"{row.row:,}") for row in sample.rows))
     status = max(len("status"), *(len(row.status.value) for row in sample.rows))
     left = width - number - status - 3 * len(_GAP)

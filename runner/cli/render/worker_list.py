@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _HEADINGS: Final = ("node", "host", "pid", "state", "since", "in flight", "version")
 _HOST_LENGTH: Final = 24
+_FIT: Final = layout.Fit(right=frozenset({2, 5}), steps=((1, 12), (6, 12), (1, 8), (6, 8)), fold_at=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,10 +70,24 @@ class DrainedWorkers(JsonObject, frozen=True, kw_only=True):
     out: Annotated[int, about("answers at xAI, which workers have to collect")]
 
 
+class PlannedDrain(JsonObject, frozen=True, kw_only=True):
+    """What `workers drain --dry-run` found."""
+
+    schema: Schema
+    would: Annotated[str, about("what would be done")]
+    draining: Annotated[list[Annotated[str, about("node")]], about("would drain")]
+    already: Annotated[list[Annotated[str, about("node")]], about("drain since an earlier call")]
+    too_old: Annotated[list[Annotated[str, about("node")]], about("of an older version, which cannot drain")]
+
+
 def worker_lines(workers: Sequence[FleetWorker], left_out: int, now_ms: int) -> list[str]:
-    """Return a heading and a line for each worker, and how many are left out."""
+    """Return a heading and a line for each worker, and how many are left out.
+
+    Hosts and versions are cut where a line would exceed 80 columns, and nodes stand on lines of their own
+    where that is not enough: `workers drain` takes them whole.
+    """
     rows = [_HEADINGS, *(_cells(worker, now_ms) for worker in workers)]
-    lines = layout.table(rows, right=frozenset({2, 5})) if workers else []
+    lines = [line for each in layout.fitted_table(rows, _FIT) for line in each] if workers else []
     others = text.count(left_out, "other worker")
     return [*lines, *([f"{others} gone for more than an hour; --all lists them"] if left_out else [])]
 

@@ -34,9 +34,9 @@ def pause_all(settings: Settings, actor: Actor, flags: AllRunsFlags) -> None:
     """Pause the runs that are at work, in one transaction, with an event for each."""
     with existing_database(settings) as database:
         chosen = _in_states(database, _AT_WORK)
-        if not chosen:
+        if not chosen and not _is_planned(flags):
             _print(flags, [], [], ["no run is at work: there is nothing to pause"])
-        elif _is_sure("pause", chosen, flags):
+        elif _is_sure("pause", chosen, [], flags):
             paused = _pause(database, chosen, actor)
             lines = [f"run {run.id} is paused" for run in paused]
             _print(flags, paused, [], [*lines, "to continue them: runner resume --all"])
@@ -48,12 +48,12 @@ def resume_all(settings: Settings, actor: Actor, flags: AllRunsFlags) -> None:
         paused = _in_states(database, (RunState.PAUSED,))
         chosen, left = _by_user(paused)
         left_lines = all_runs_lines.left_lines(left)
-        if not chosen:
+        if not chosen and not _is_planned(flags):
             _print(flags, [], left, [*left_lines, "no run is paused by a user: there is nothing to resume"])
             return
         if flags.dry_run and not flags.as_json:
             _print(flags, [], left, left_lines)
-        if _is_sure("resume", chosen, flags):
+        if _is_sure("resume", chosen, left, flags):
             require_api(settings)
             lines = [_resume(database, run, lease, actor) for run in chosen]
             _print(flags, chosen, left, [*lines, *left_lines, *_availability(settings, database, chosen[0])])
@@ -65,11 +65,17 @@ def _by_user(paused: Sequence[RunRow]) -> tuple[list[RunRow], list[RunRow]]:
     return chosen, [run for run in paused if run not in chosen]
 
 
-def _is_sure(what: str, chosen: Sequence[RunRow], flags: AllRunsFlags) -> bool:
-    """Return whether to go on; asks where there are several runs."""
+def _is_planned(flags: AllRunsFlags) -> bool:
+    """Return whether an object about what would be done is to be printed, also where that is nothing."""
+    return flags.dry_run and flags.as_json
+
+
+def _is_sure(what: str, chosen: Sequence[RunRow], left: Sequence[RunRow], flags: AllRunsFlags) -> bool:
+    """Return whether to go on; asks where there are several runs. `left`: runs that stay paused."""
     is_sure = flags.yes or len(chosen) == 1
     question = f"{what} {all_runs_lines.named_runs(chosen)}"
-    return confirm(question, yes=is_sure, dry_run=flags.dry_run, as_json=flags.as_json)
+    planned = all_runs_lines.planned_runs_object(question, chosen, left)
+    return confirm(question, yes=is_sure, dry_run=flags.dry_run, as_json=flags.as_json, planned=planned)
 
 
 def _in_states(database: Database, states: Sequence[RunState]) -> list[RunRow]:

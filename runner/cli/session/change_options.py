@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runner.cli.session.run_state import RunRemoved
-from runner.db import counters, runs, stored_options, trail
+from runner.db import counters, runs, stored_options
 from runner.db.trail import CommandEvent
 from runner.rules.budget import used_ticks
+from runner.rules.event_kinds import EventKind
 from runner.rules.money import dollars
 from runner.rules.states import PauseReason
 
@@ -42,7 +43,7 @@ def change_options(
         change = stored_options.change(connection, run_id, options, now_ms)
         if change.new:
             event = CommandEvent(actor=actor, run_id=run_id)
-            event.extended(connection, now_ms, trail.SET, old=change.old, new=change.new)
+            event.extended(connection, now_ms, EventKind.SET, old=change.old, new=change.new)
             is_paused_now = _pause_if_overspent(connection, run_id, change, now_ms)
         run = runs.find_whole(connection, run_id)
     if run is None:

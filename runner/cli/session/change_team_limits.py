@@ -11,6 +11,7 @@ from runner.db.stored_options import OptionsChange
 from runner.limiter import team_limits
 from runner.limiter.store import LimiterUnavailable
 from runner.rules.errors import Unreachable, UsageError
+from runner.rules.event_kinds import EventKind
 from runner.settings import socket_path
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def change_team_limits(
             change = OptionsChange.between(asdict(old), asdict(new))
             if change.new:
                 trail.record_operator_event(
-                    connection, now_ms, trail.TEAM_LIMITS, actor=actor, old=change.old, new=change.new
+                    connection, now_ms, EventKind.TEAM_LIMITS, actor=actor, old=change.old, new=change.new
                 )
                 team_limits.write(url, fingerprint, new)
     except LimiterUnavailable as error:

@@ -113,10 +113,12 @@ def find_run(connection: Connection, word: str, *, removing: bool = False) -> Ru
 
     Raises UsageError, with the most similar name.
     """
-    from runner.db import runs
+    from runner.db import event_log, runs
 
     found = runs.find(connection, int(word)) if _is_run_id(word) else None
     found = found or runs.find_by_name(connection, word)
+    if found is None and _is_run_id(word) and event_log.is_known(connection, int(word)):
+        raise UsageError(f"run {word} was removed", fix=f"runner events {word} shows by which command")
     if found is None:
         raise _no_such_run(word, runs.all_runs(connection))
     if found.state is RunState.REMOVING and not removing:

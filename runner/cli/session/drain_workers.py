@@ -5,13 +5,14 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from runner.cli.render.worker_list import DrainedWorkers, FleetWorker
+from runner.cli.render.worker_list import DrainedWorkers, FleetWorker, PlannedDrain
 from runner.db import fleet, trail
 from runner.db.session import clock_ms
 from runner.db.workers import ALIVE_MS
 from runner.embedded.state_folder import StateFolder
 from runner.rules.counted import count, listed
 from runner.rules.errors import UsageError
+from runner.rules.event_kinds import EventKind
 from runner.rules.json_object import SCHEMA
 from runner.rules.redact import plain
 from runner.rules.worker_state import WorkerState, worker_state_since
@@ -38,7 +39,16 @@ class DrainPlan(NamedTuple):
     @property
     def question(self) -> str:
         """Return what is asked before it is done."""
-        return f"drain {count(len(self.nodes), 'worker')} ({listed([*self.nodes.values()], _NAMED_MAX)})"
+        named = f" ({listed([*self.nodes.values()], _NAMED_MAX)})" if self.nodes else ""
+        return f"drain {count(len(self.nodes), 'worker')}{named}"
+
+    @property
+    def planned(self) -> PlannedDrain:
+        """Return the object of --dry-run."""
+        nodes = [*self.nodes.values()]
+        return PlannedDrain(
+            schema=SCHEMA, would=self.question, draining=nodes, already=self.already, too_old=self.too_old
+        )
 
 
 def read_fleet(settings: Settings, connection: Connection, now_ms: int) -> dict[int, FleetWorker]:
@@ -104,7 +114,7 @@ def drain_workers(connection: Connection, plan: DrainPlan, actor: Actor) -> Drai
         trail.record_operator_event(
             connection,
             now_ms,
-            trail.WORKERS_DRAINED,
+            EventKind.WORKERS_DRAINED,
             actor=actor,
             cause=listed(begun, _NAMED_MAX),
             new={"workers": begun},

@@ -11,8 +11,8 @@ from sqlalchemy.exc import DBAPIError
 from runner.cli.render import text
 from runner.cli.render.ending_text import availability_line
 from runner.cli.session.database_wait import wait_for_database
-from runner.db import events
 from runner.db.run_snapshot import Part
+from runner.rules.event_kinds import EventKind
 from runner.rules.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ class Follower:
     def _print_events(self, snapshot: Snapshot) -> None:
         """Print the events since the last call; without `verbose`, warnings only."""
         for event in snapshot.stored.events[self.events_printed :]:
-            if self.verbose or event.kind == events.WARNING:
+            if self.verbose or event.kind == EventKind.WARNING:
                 line = f"{text.timestamp(event.at_ms)}  {event.kind}  {event.cause}"
                 self.display.print_line(line.rstrip())
         self.events_printed = max(self.events_printed, len(snapshot.stored.events))

@@ -97,5 +97,5 @@ class EventFollower:
 
 
 def _in_order(tables: Iterable[Iterable[LoggedEvent]]) -> list[LoggedEvent]:
-    """Return the events of several tables by their times; those of one table stay in the order of ids."""
+    """Return the events of several tables by their times; those of one table stay in their order."""
     return [*heapq.merge(*tables, key=lambda event: event.at_ms)]

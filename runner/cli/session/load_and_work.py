@@ -12,7 +12,7 @@ from runner.cli.session.loading import load_file
 from runner.cli.session.results_to_stdout import refuse_bytes_on_terminal
 from runner.cli.session.run_call import RunCall
 from runner.cli.session.run_choice import choose_run
-from runner.db import recheck_moves, runs, trail
+from runner.db import recheck_moves, runs
 from runner.db.runs import RunOptions
 from runner.db.trail import CommandEvent
 from runner.output.contents import TableOptions
@@ -21,6 +21,7 @@ from runner.output.files import STDOUT, check_places, paths, refuse_input
 from runner.output.labeling import labeling_of
 from runner.output.output_name import check_lines_name, table_format
 from runner.rules import stored_recipe
+from runner.rules.event_kinds import EventKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -134,7 +135,7 @@ def _take_output(
         if recipe != run.recipe:
             recheck_moves.set_recipe(connection, run_id, recipe)
             old, new = stored_recipe.output(run.recipe), stored_recipe.output(recipe)
-            event = event.extended(connection, database.now_ms(), trail.SET, old=old, new=new)
+            event = event.extended(connection, database.now_ms(), EventKind.SET, old=old, new=new)
     kept = stored_recipe.differences(run.recipe, wanted)
     if kept and not quiet:
         print_note(f"note: run {run_id} keeps what it was loaded with: {', '.join(kept)}")

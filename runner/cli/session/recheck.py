@@ -11,11 +11,12 @@ from runner.cli.session.actor import read_actor
 from runner.cli.session.confirm import PlannedAction
 from runner.cli.session.context import existing_database, find_run, read_settings
 from runner.cli.session.run_state import read_snapshot
-from runner.db import counters, recheck_moves, runs, trail
+from runner.db import counters, recheck_moves, runs
 from runner.db.run_snapshot import Part
 from runner.db.trail import CommandEvent
 from runner.engine.recheck_answers import recheck_answers
 from runner.rules.errors import UsageError
+from runner.rules.event_kinds import EventKind
 from runner.rules.json_object import SCHEMA
 from runner.rules.recheck_rules import has_repair, with_repair
 from runner.rules.states import RunState
@@ -78,7 +79,7 @@ def _switch(
         recipe = _recipe(connection, runs.find(connection, found.id) or found, repair)
         recheck_moves.set_recipe(connection, found.id, recipe)
         old, new = {"repair": not repair}, {"repair": bool(repair)}
-        return recipe, event.extended(connection, now_ms, trail.RECHECKED, old=old, new=new)
+        return recipe, event.extended(connection, now_ms, EventKind.RECHECKED, old=old, new=new)
 
 
 def _print_plan(run: RunRow, counts: RecheckCounts, *, as_json: bool) -> None:

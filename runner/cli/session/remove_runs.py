@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runner.db import counters, new_jobs, removal, runs, trail
 from runner.db.evaluation import night_runs
+from runner.db.trail import CommandEvent
 from runner.embedded.loading_lock import loading_lock
 from runner.rules.errors import UsageError
+from runner.rules.event_kinds import EventKind
 from runner.rules.states import JobState, RunState
 
 if TYPE_CHECKING:
@@ -31,6 +33,15 @@ if TYPE_CHECKING:
 _REPORTS: Final = "bug-*.txt"
 _COPIES: Final = "runner.db.*"  # made before an upgrade
 _IN_USE: Final = ("-wal", "-shm")
+_DELETING, _DELETED = "being deleted", "deleted"  # the cause of an event about files
+
+
+class OldFile(NamedTuple):
+    """A file that `prune` deletes. `kind`: how it is counted in the event of the command."""
+
+    path: Path
+    size_bytes: int
+    kind: str
 
 
 class KeptNightRun(NamedTuple):
@@ -43,14 +54,14 @@ class KeptNightRun(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OldData:
-    """What `prune` removes: runs with what they hold, files with their size in bytes.
+    """What `prune` removes: runs with what they hold, and files.
 
     `known`: the number of runs of each stem, those that stay among them. `kept`: old runs of nights that stay
     because their answers may be graded again. `nights`: the runs that measure nights, by id.
     """
 
     runs: Sequence[tuple[RunRow, RunContents]]
-    files: Sequence[tuple[Path, int]]
+    files: Sequence[OldFile]
     known: Mapping[str, int]
     kept: Sequence[KeptNightRun]
     nights: Mapping[int, NightRun]
@@ -108,10 +119,15 @@ def _is_whole(run: RunRow) -> bool:
     return run.state not in (RunState.LOADING, RunState.REMOVING)
 
 
-def remove_run(settings: Settings, database: Database, run: RunRow, actor: Actor) -> None:
-    """Remove a run, also a half loaded one. Raises UsageError if a job of it is in flight.
+class RemovedByAnotherError(UsageError):
+    """Another command has removed the run, or is removing it, since this one has looked."""
 
-    What was removed stays on record; a removal that was interrupted has its event already.
+
+def remove_run(settings: Settings, database: Database, run: RunRow, actor: Actor) -> None:
+    """Remove a run, also a half loaded one.
+
+    What was removed stays on record; a removal that was interrupted has its event already. Raises
+    RemovedByAnotherError where another command was faster, UsageError if a job of the run is in flight.
     """
     with ExitStack() as locks:
         if run.state is RunState.LOADING:  # wait for a live loader: then the run is complete
@@ -122,9 +138,35 @@ def remove_run(settings: Settings, database: Database, run: RunRow, actor: Actor
             begun = removal.begin(connection, run.id, run.state)
             if begun and run.state is not RunState.REMOVING:
                 _record_removal(connection, run, actor, now_ms)
+            found = runs.find(connection, run.id)
+    if found is None or (not begun and found.state is RunState.REMOVING):
+        raise _removed_by_another(run.id, is_gone=found is None)
     if not begun:
-        raise at_work_error(run)
+        raise at_work_error(found)
     removal.remove(database, run.id)
+
+
+def delete_files(database: Database, files: Sequence[OldFile], actor: Actor) -> int:
+    """Delete old files; return how many bytes this freed.
+
+    No transaction has files. So the event of the command is on record before the first of them is gone: it
+    has all that are to be deleted, and says so. When all are gone it says that. After a kill in between some
+    are still there, and the same command deletes them.
+    """
+    if not files:
+        return 0
+    freed_bytes = sum(file.size_bytes for file in files)
+    old = {**Counter(file.kind for file in files), "size_bytes": freed_bytes}
+    event = CommandEvent(actor=actor)
+    with database.write() as connection:
+        event = event.extended(
+            connection, database.now_ms(), EventKind.FILES_DELETED, old=old, cause=_DELETING
+        )
+    for file in files:
+        file.path.unlink(missing_ok=True)
+    with database.write() as connection:
+        event.extended(connection, database.now_ms(), EventKind.FILES_DELETED, cause=_DELETED)
+    return freed_bytes
 
 
 def _record_removal(connection: Connection, run: RunRow, actor: Actor, now_ms: int) -> None:
@@ -134,7 +176,7 @@ def _record_removal(connection: Connection, run: RunRow, actor: Actor, now_ms: i
     trail.record_operator_event(
         connection,
         now_ms,
-        trail.REMOVED,
+        EventKind.REMOVED,
         actor=actor,
         run_id=run.id,
         run_name=run.name,
@@ -146,6 +188,14 @@ def _record_removal(connection: Connection, run: RunRow, actor: Actor, now_ms: i
             "possible_extra_ticks": counts.get(("ticks", "possible_extra"), 0),
         },
     )
+
+
+def _removed_by_another(run_id: int, *, is_gone: bool) -> RemovedByAnotherError:
+    if is_gone:
+        what = f"run {run_id} is gone: another command has removed it"
+        return RemovedByAnotherError(what, fix=f"runner events {run_id} shows which")
+    what = f"run {run_id} is being removed by another command"
+    return RemovedByAnotherError(what, fix=f"runner rm {run_id} finishes that where it was interrupted")
 
 
 def at_work_error(run: RunRow) -> UsageError:
@@ -169,12 +219,17 @@ def _beyond(newest_first: Sequence[RunRow], keep: int) -> Iterator[RunRow]:
             yield run
 
 
-def _old_files(home: Path, needed: set[str], older_than_s: float) -> Iterator[tuple[Path, int]]:
-    candidates = [*(home / "logs").glob(_REPORTS), *home.glob(_COPIES)]
-    candidates += [path for path in (home / "stdin").glob("*") if str(path.resolve()) not in needed]
+def _old_files(home: Path, needed: set[str], older_than_s: float) -> Iterator[OldFile]:
+    inputs = [path for path in (home / "stdin").glob("*") if str(path.resolve()) not in needed]
+    candidates = {
+        "bug_reports": (home / "logs").glob(_REPORTS),
+        "database_copies": home.glob(_COPIES),
+        "inputs": inputs,
+    }
     before_s = time.time() - older_than_s
-    for path in candidates:
-        if path.is_file() and not path.name.endswith(_IN_USE):
-            stat = path.stat()
-            if stat.st_mtime < before_s:
-                yield path, stat.st_size
+    for kind, paths in candidates.items():
+        for path in paths:
+            if path.is_file() and not path.name.endswith(_IN_USE):
+                stat = path.stat()
+                if stat.st_mtime < before_s:
+                    yield OldFile(path, stat.st_size, kind)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from runner.db import events, run_series, runs, stored_options, trail
+from runner.db import events, run_series, runs, stored_options
+from runner.rules.event_kinds import EventKind
 from runner.rules.states import RunState
 
 if TYPE_CHECKING:
@@ -46,9 +47,9 @@ def start_in_trail(
         cause = "" if is_moved else "again"
         if not is_moved:
             run_series.begin_bucket(connection, run_id, now_ms)
-        start.event.extended(connection, now_ms, events.STARTED, old=old, new=new, cause=cause)
+        start.event.extended(connection, now_ms, EventKind.STARTED, old=old, new=new, cause=cause)
     elif new:
-        start.event.extended(connection, now_ms, trail.SET, old=old, new=new)
+        start.event.extended(connection, now_ms, EventKind.SET, old=old, new=new)
 
 
 def _change(
@@ -73,4 +74,4 @@ def keep_options(
         changed = stored_options.change(connection, run_id, options, now_ms)
         if not changed.new:
             return event
-        return event.extended(connection, now_ms, trail.SET, old=changed.old, new=changed.new)
+        return event.extended(connection, now_ms, EventKind.SET, old=changed.old, new=changed.new)

@@ -23,6 +23,7 @@ from runner.rules.evaluation.report.night_content import (
     hashes_of,
 )
 from runner.rules.evaluation.suite.suite_json import encode_suite
+from runner.rules.event_kinds import EventKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -69,7 +70,7 @@ def begin_night(
                 trail.record_operator_event(
                     connection,
                     database.now_ms(),
-                    trail.NIGHT_SET,
+                    EventKind.NIGHT_SET,
                     actor=actor,
                     run_name=found.name,
                     old=change.old,
@@ -94,7 +95,7 @@ def begin_night(
         trail.record_operator_event(
             connection,
             night.created_at_ms,
-            trail.NIGHT_BEGUN,
+            EventKind.NIGHT_BEGUN,
             actor=actor,
             run_name=night.name,
             new=options.in_force(),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-from runner.db import counters, runs, trail
+from runner.db import counters, runs
 from runner.db.evaluation import facts, nights
 from runner.db.evaluation.measurements import measurements
 from runner.db.evaluation.nights import NightState
@@ -17,6 +17,7 @@ from runner.rules.errors import Bug
 from runner.rules.evaluation.gate.verdict import Verdict
 from runner.rules.evaluation.report.make_report import night_report
 from runner.rules.evaluation.report.verdicts import is_accepted_by_itself, is_valid
+from runner.rules.event_kinds import EventKind
 from runner.rules.exit_codes import ExitCode
 from runner.rules.json_object import encoded
 from runner.rules.money import dollars
@@ -104,7 +105,7 @@ def end(
             by_hand.extended(
                 connection,
                 database.now_ms(),
-                trail.GRADED_AGAIN,
+                EventKind.GRADED_AGAIN,
                 old={"verdict": night.row.verdict},
                 new={"verdict": report.verdict},
             )
