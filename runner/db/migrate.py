@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from runner.db.session import Database
     from runner.rules.errors import UserError
 
-HEAD: Final = "0011"  # as in Alembic's scripts (a test compares them): so commands need not import Alembic
+HEAD: Final = "0012"  # as in Alembic's scripts (a test compares them): so commands need not import Alembic
 COPIES_KEPT: Final = 2
 _VERSIONS: Final = "alembic_version"
 _REVISION: Final = text(f"SELECT version_num FROM {_VERSIONS}")

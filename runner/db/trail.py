@@ -92,15 +92,6 @@ def record_operator_event(
     return _insert(connection, "operator_events", columns | _by(actor, old, new))
 
 
-def lock_operator_events(connection: Connection) -> None:
-    """Let no other transaction record an operator's event until this one ends: it reads what it changes.
-
-    On SQLite a writing transaction is alone anyway.
-    """
-    if connection.dialect.name != "sqlite":
-        connection.execute(text("LOCK TABLE operator_events IN SHARE ROW EXCLUSIVE MODE"))
-
-
 def recorded_by(
     actor: Actor, *, old: Mapping[str, Any] = NOTHING, new: Mapping[str, Any] = NOTHING
 ) -> RecordEvent:

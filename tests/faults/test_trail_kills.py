@@ -41,17 +41,20 @@ COMMANDS: Final[Mapping[str, tuple[str, ...]]] = {
     "retry with another model": ("retry", "1", "--failed", "--set-model", "grok-4.5", "--yes"),
     "rm": ("rm", "2", "--yes"),
     "prune": ("prune", "--older-than", "1s", "--yes"),
+    "set of a team": ("set", "--team", "--rpm", "60", "--tpm", "none"),
 }
 STARTS: Final[Mapping[str, tuple[str, ...]]] = {  # on shared servers: then no command starts an engine
     "resume": ("resume", "1", "--detach", "--rpm", "60", "--budget", "5"),
     "run": ("run", "other.jsonl", "--rpm", "60", "--timeout", "0.1s"),
     "label": ("label", "t.csv", "--text", "review", "--labels", "mood: good|bad", "--timeout", "0.1s"),
     "eval": ("eval", "sums.suite.toml", "--occasion", "n1", "--detach", "--yes"),
+    "set of a team": ("set", "--team", "--rpm", "60", "--tpm", "none"),
 }
 FACTS: Final = (
     "SELECT id, state, pause_reason, options, output_path, recipe FROM runs ORDER BY id",
     "SELECT run_id, state, model, count(*) FROM jobs GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
     "SELECT name, options FROM eval_nights ORDER BY id",
+    "SELECT rpm, tpm FROM team_limits",
 )
 EVENTS: Final = (
     "SELECT run_id, kind, new FROM run_events WHERE actor IS NOT NULL"
@@ -102,7 +105,10 @@ def test_a_change_and_its_event_are_there_together_or_not_at_all(
 ) -> None:
     """At each point the trail has one event more where the run has changed, with the jobs that have moved."""
     folder = shutil.copytree(begun, tmp_path / "begun")
-    env = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": os.pathsep.join(sys.path)}
+    env = {
+        "PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": os.pathsep.join(sys.path),
+        "XAI_API_KEY": KEY,
+    }  # fmt: skip
     subprocess.run(
         [sys.executable, str(POINTS), str(folder), *COMMANDS[name]],
         cwd=folder, env=env, check=True, capture_output=True, timeout=300,
