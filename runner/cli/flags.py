@@ -155,6 +155,20 @@ class NumberOrNone(click.ParamType[int]):
         return number
 
 
+class RateOrDefault(click.ParamType[int | None]):
+    """A limit of a minute as NumberOrNone reads it, or `default` for one that is not set, which is None."""
+
+    name = "rate"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:  # noqa: ARG002
+        """Return how a user types it."""
+        return "N|none|default"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
+        """Return the number, 0 for `none`, None for `default`."""
+        return None if value == "default" else NumberOrNone().convert(value, param, ctx)
+
+
 class Budget(click.ParamType[int]):
     """US dollars like `20` or `0.75`, or `none` for no budget, which is 0 inside: ticks."""
 

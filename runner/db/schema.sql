@@ -321,6 +321,24 @@ CREATE TABLE runs (
 	CONSTRAINT ck_runs_state CHECK (state IN ('cancelled', 'finished', 'loading', 'paused', 'ready', 'removing', 'running', 'waiting'))
 )
 
+CREATE TABLE team_limits (
+	fingerprint VARCHAR(64) NOT NULL,
+	team TEXT,
+	rpm BIGINT,
+	tpm BIGINT,
+	version BIGINT NOT NULL,
+	CONSTRAINT pk_team_limits PRIMARY KEY (fingerprint)
+)
+
+CREATE TABLE team_settings (
+	fingerprint VARCHAR(64) NOT NULL,
+	host TEXT NOT NULL,
+	name VARCHAR(8) NOT NULL,
+	value BIGINT NOT NULL,
+	version BIGINT NOT NULL,
+	CONSTRAINT pk_team_settings PRIMARY KEY (fingerprint, host, name)
+)
+
 CREATE TABLE unreadables (
 	job_id INTEGER NOT NULL,
 	attempt INTEGER NOT NULL,

@@ -130,6 +130,37 @@ class OperatorEvent(Base):
     reason: Mapped[str | None] = mapped_column(Text)
 
 
+class KeyLimits(Base):
+    """What was set for the team of an API key, known by its fingerprint, with a version that only grows.
+
+    Of the rows with the same `team`, which is NULL until a worker has learned it, the newest version holds.
+    `rpm`, `tpm`: NULL is not set, 0 is no limit.
+    """
+
+    __tablename__ = "team_limits"
+
+    fingerprint: Mapped[str] = mapped_column(String(64), primary_key=True)
+    team: Mapped[str | None] = mapped_column(Text)
+    rpm: Mapped[int | None] = mapped_column(BigInteger)
+    tpm: Mapped[int | None] = mapped_column(BigInteger)
+    version: Mapped[int] = mapped_column(BigInteger)
+
+
+class HostLimit(Base):
+    """A limit, by its `name`, that the settings of a host had for a team when a worker last started there.
+
+    `version`: as of when they have had this `value`, on the scale of `team_limits`.
+    """
+
+    __tablename__ = "team_settings"
+
+    fingerprint: Mapped[str] = mapped_column(String(64), primary_key=True)
+    host: Mapped[str] = mapped_column(Text, primary_key=True)
+    name: Mapped[str] = mapped_column(String(8), primary_key=True)
+    value: Mapped[int] = mapped_column(BigInteger)
+    version: Mapped[int] = mapped_column(BigInteger)
+
+
 class Job(Base):
     """One line of a job file, without its body. `id` has the run and the place in the file.
 

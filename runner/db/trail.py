@@ -87,15 +87,6 @@ def names_of_removed_runs(connection: Connection) -> dict[int, str]:
     return {run_id: name for run_id, name in connection.execute(query, {"kind": EventKind.REMOVED}) if run_id}
 
 
-def lock_operator_events(connection: Connection) -> None:
-    """Let no other transaction record an operator's event until this one ends: it reads what it changes.
-
-    On SQLite a writing transaction is alone anyway.
-    """
-    if connection.dialect.name != "sqlite":
-        connection.execute(text("LOCK TABLE operator_events IN SHARE ROW EXCLUSIVE MODE"))
-
-
 def recorded_by(
     actor: Actor, *, old: Mapping[str, Any] = NOTHING, new: Mapping[str, Any] = NOTHING
 ) -> RecordEvent:

@@ -15,11 +15,15 @@ from runner.rules.states import FINAL, JobState, RunState
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from sqlalchemy import Connection
+
     from runner.db.runs import RunRow
     from runner.db.session import Database
     from runner.engine.cost_bounds import PriceBasis
+    from runner.engine.follow_team_limits import TeamLimitsFollower
     from runner.engine.group_commit import GroupCommit
     from runner.rules.states import PauseReason
+    from runner.rules.team_limits import VersionedLimits
 
 SUBMITTING_STATES: Final = (RunState.RUNNING, RunState.WAITING)  # a waiting run probes
 LONG_RUN_JOBS: Final = 1_000  # more than end between two refreshes
@@ -79,7 +83,7 @@ class ActiveRun:
 
 
 class ActiveRuns:
-    """Reads them at most every REFRESH_S. Belongs to one event loop.
+    """Reads them at most every REFRESH_S, and with them what was set for the team. Belongs to one event loop.
 
     Runs that need what this version does not know are left out; `left_alone` has their ids.
     """
@@ -91,8 +95,10 @@ class ActiveRuns:
         group_commit: GroupCommit,
         now_ms: Callable[[], int],
         prices: PriceBasis,
+        team_limits: TeamLimitsFollower,
     ) -> None:
         self._database, self._group_commit = database, group_commit
+        self._team_limits = team_limits
         self._now_ms, self._prices = now_ms, prices
         self._runs: dict[int, ActiveRun] = {}
         self._known: dict[int, RunRow] = {}  # also runs that ended since: their last answers come
@@ -106,13 +112,19 @@ class ActiveRuns:
         loop = asyncio.get_running_loop()
         async with self._reading:
             if fresh or loop.time() - self._read_at > REFRESH_S:
-                found = await loop.run_in_executor(None, _read, self._database)
+                found, limits = await loop.run_in_executor(None, self._read)
                 self.left_alone = tuple(one.run.id for one in found if not needs.are_known(one.run.needs))
                 self._runs = {one.run.id: one for one in found if one.run.id not in self.left_alone}
                 self._known |= {active_run.run.id: active_run.run for active_run in found}
                 self._read_at = loop.time()
                 self._policies.clear()
+                self._team_limits.follow(limits)
         return self.cached
+
+    def _read(self) -> tuple[list[ActiveRun], VersionedLimits]:
+        """Return the runs at work and the limits of the team, read in one snapshot."""
+        with self._database.read() as connection:
+            return read_active_runs(connection), self._team_limits.read(connection)
 
     def expire(self) -> None:
         """Make the next `read` a fresh one."""
@@ -193,13 +205,11 @@ class ActiveRuns:
             await self.read(fresh=True)
 
 
-def _read(database: Database) -> list[ActiveRun]:
-    """Return the runs at work, read in one snapshot."""
-    with database.read() as connection:
-        return [
-            ActiveRun(run=run, counts=counters.read(connection, run.id))
-            for run in runs.active_runs(connection)
-        ]
+def read_active_runs(connection: Connection) -> list[ActiveRun]:
+    """Return the runs at work, as the transaction of `connection` sees them."""
+    return [
+        ActiveRun(run=run, counts=counters.read(connection, run.id)) for run in runs.active_runs(connection)
+    ]
 
 
 def _read_one(database: Database, run_id: int) -> RunRow | None:

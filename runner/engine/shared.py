@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 from runner.api import account
 from runner.db import missing_answers
+from runner.db.stored_team_limits import HostSettings
 from runner.engine.active_runs import ActiveRuns
 from runner.engine.circuit_breaker import CircuitBreaker
 from runner.engine.fetch_outage import FetchOutage
+from runner.engine.follow_team_limits import TeamLimitsFollower
 from runner.engine.in_flight import InFlight
 from runner.engine.job_estimates import JobEstimates
 from runner.engine.leaser import Leaser
@@ -24,11 +26,12 @@ from runner.engine.spool_writer import SpoolWriter
 from runner.engine.team import Team
 from runner.engine.wakeups import Wakeups
 from runner.limiter.estimates import SharedEstimates
+from runner.limiter.hand_over_limits import LimitsHandOver
 from runner.limiter.limiter import Limiter
 from runner.limiter.outcome_window import OutcomeWindow
-from runner.limiter.team_limits import TeamLimits, TeamSettings
 from runner.limiter.team_names import TeamNames
 from runner.rules import breaker as breaker_rules
+from runner.rules.team_limits import TeamLimits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,8 +67,23 @@ def build_shared(runtime: Runtime) -> Shared:
     """Build what the stages share."""
     settings, redis, now_ms = runtime.settings, runtime.redis, runtime.now_ms
     wakeups = Wakeups()
+    fingerprint = account.key_fingerprint(settings)
+    team_limits = TeamLimitsFollower(
+        runtime.database,
+        LimitsHandOver(redis),
+        HostSettings(
+            fingerprint=fingerprint,
+            host=runtime.host,
+            limits=TeamLimits(rpm=settings.team_rpm, tpm=settings.team_tpm),
+        ),
+        now_ms,
+    )
     runs = ActiveRuns(
-        database=runtime.database, group_commit=runtime.group_commit, now_ms=now_ms, prices=runtime.prices
+        database=runtime.database,
+        group_commit=runtime.group_commit,
+        now_ms=now_ms,
+        prices=runtime.prices,
+        team_limits=team_limits,
     )
     monitor = RunMonitor(
         group_commit=runtime.group_commit,
@@ -76,19 +94,12 @@ def build_shared(runtime: Runtime) -> Shared:
         clock_skew_s=lambda: runtime.api.clock_skew_s,
         prices=runtime.prices,
     )
-    fingerprint = account.key_fingerprint(settings)
-    team_limits = TeamLimits(rpm=settings.team_rpm, tpm=settings.team_tpm)
-    team_settings = TeamSettings(redis, runtime.host, fingerprint, team_limits)
-    team = Team(runtime.api, TeamNames(redis), team_settings, fingerprint, runtime.random)
+    team = Team(runtime.api, TeamNames(redis), team_limits, fingerprint, runtime.random)
     buckets = ModelBuckets(team, now_ms)
     recent_sends = RecentSends(
         database=runtime.database, now_ms=now_ms, worker=runtime.worker, team=team, bucket=buckets.name
     )
-    limiter = Limiter(
-        redis,
-        rebuild=recent_sends.read,
-        configured_limits=lambda: team_settings.configured(team.name or ""),
-    )
+    limiter = Limiter(redis, rebuild=recent_sends.read, team_limits=team_limits.read_now)
     shared_estimates = SharedEstimates(redis)
     estimates = JobEstimates(shared_estimates, runtime.prices, now_ms, settings.prompt_overhead_tokens)
     return Shared(

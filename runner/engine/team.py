@@ -8,6 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from sqlalchemy.exc import DBAPIError
+
 from runner.api import account
 from runner.api.request_failed import RequestFailed
 from runner.engine.supervisor import log_failure
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from runner.api.client import XAIClient
-    from runner.limiter.team_limits import TeamSettings
+    from runner.engine.follow_team_limits import TeamLimitsFollower
     from runner.limiter.team_names import TeamNames
 
 ANSWER_S: Final = 10.0  # the request is free, so it may be cut off
@@ -43,20 +45,20 @@ class TeamProblem:
 class Team:
     """Reads the name from Redis, else from the API, else uses the key's fingerprint. Belongs to one loop.
 
-    `settings`: the team's limits by the settings of this worker.
+    `limits`: what brings the limits that were set for the team to Redis.
     """
 
     def __init__(
         self,
         api: XAIClient,
         names: TeamNames,
-        settings: TeamSettings,
+        limits: TeamLimitsFollower,
         fingerprint: str,
         random: Random,
     ) -> None:
         self.name: str | None = None
         self._api, self._fingerprint, self._random = api, fingerprint, random
-        self._names, self._settings = names, settings
+        self._names, self._limits = names, limits
         self._problem: TeamProblem | None = None
         self._again_at = 0.0
         self._tries = 0
@@ -73,15 +75,17 @@ class Team:
         self._early.add_done_callback(log_failure)
 
     async def close(self) -> None:
-        """Ask no more."""
+        """Ask no more, and hand over no limits."""
+        await self._limits.close()
         self._closing.set()  # a request that fails right now takes a cancellation with it
         if self._early is not None:
             self._early.cancel()
             await asyncio.wait([self._early])
 
     async def resolve(self) -> TeamProblem | None:
-        """Return None once the name is known, else why not. Raise LimiterUnavailable.
+        """Return None once the name is known, else why not.
 
+        Raise LimiterUnavailable, and what the database raises where it does not have the team's limits.
         Call it as often as needed: requests to the API are spaced by a backoff.
         """
         async with self._asking:
@@ -94,13 +98,13 @@ class Team:
             return self._problem
 
     async def record_again(self) -> None:
-        """Record name and limits in a Redis that was emptied; take over a name that is there already."""
+        """Record the name in a Redis that was emptied; take over one that is there already."""
         if self.name is not None:
-            await self._take(await self._names.propose(self._fingerprint, self.name))
+            self.name = self._limits.team = await self._names.propose(self._fingerprint, self.name)
 
     async def _take(self, name: str) -> None:
-        """Take a name, once the limits that the settings have for the team are set."""
-        await self._settings.apply(name)
+        """Take a name, once Redis has the limits that were set for the team."""
+        await self._limits.begin(name)
         self.name = name
 
     async def _ask(self) -> TeamProblem | None:
@@ -132,7 +136,7 @@ class Team:
 
     async def _try_to_resolve(self) -> None:
         while not self._closing.is_set():
-            with suppress(LimiterUnavailable):
+            with suppress(LimiterUnavailable, DBAPIError):
                 if await self.resolve() is None:
                     return
             with suppress(TimeoutError):

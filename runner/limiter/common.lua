@@ -18,7 +18,8 @@
 --   {runner}:run:R           hash, the state of the bucket of run R, if the run has limits of its own:
 --       sum, even, paced, force_rpm, force_tpm    as above
 --   {runner}:run:R:log       as above; a request of the run has the same member in both logs, "...@R:<tokens>"
---   {runner}:team:T          hash, the limits that were set for team T (team_limits.lua): rpm, tpm; 0: no limit
+--   {runner}:team:T          hash, the limits that were set for team T, from the database: rpm, tpm (0: no limit;
+--                            missing: not set), version (versioned_limits.lua)
 -- All times are microseconds of Redis' own clock. A double holds them exactly.
 
 local function clock()

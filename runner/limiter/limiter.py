@@ -15,14 +15,14 @@ from runner.limiter.bucket import RETRY_AFTER_S_MAX, Bucket
 from runner.limiter.limits import BucketView, RateLimits, RunLimits
 from runner.limiter.pending_updates import PendingUpdates
 from runner.limiter.slots import Grant, Slot, tokens_of
-from runner.limiter.store import NOTHING_CONFIGURED, LimiterUnavailable, Store
+from runner.limiter.store import NOTHING_SET, LimiterUnavailable, Store
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from redis.asyncio import Redis
 
-    from runner.limiter.store import ConfiguredLimits, Entries
+    from runner.limiter.store import Entries, LimitsOfTeam
 
 __all__ = ["BucketView", "Grant", "Limiter", "LimiterUnavailable", "RateLimits", "RunLimits", "Slot"]
 
@@ -32,14 +32,18 @@ UNLIMITED_REFRESH_S: Final = 0.25  # how often the pauses of other processes are
 CLOSE_S: Final = 2.0  # at most, for the last updates
 
 
+async def _nothing_set() -> LimitsOfTeam:
+    return NOTHING_SET
+
+
 class Limiter:
     """Grants slots to send requests. Belongs to one event loop.
 
     `rebuild` returns the requests of the last minute, per bucket (age_us, tokens). It is called when Redis is
-    empty, and no slot is granted before. `configured_limits`: those of the team by the settings, set again
-    with it. The limit in force of a model is the team's (team_limits.py), but no more than the announced one;
-    else the announced one; else the fallback. 0 is no limit. A run may have limits of its own besides, which
-    bind that run alone. Times are loop times.
+    empty, and no slot is granted before. `team_limits` returns those that were set for the team; they
+    are set again in the same step. The limit in force of a model is the team's, but no more than the
+    announced one; else the announced one; else the fallback. 0 is no limit. A run may have limits of its own
+    besides, which bind that run alone. Times are loop times.
     """
 
     def __init__(
@@ -47,12 +51,12 @@ class Limiter:
         redis: Redis,
         *,
         rebuild: Callable[[], Awaitable[Entries]],
-        configured_limits: Callable[[], ConfiguredLimits] = lambda: NOTHING_CONFIGURED,
+        team_limits: Callable[[], Awaitable[LimitsOfTeam]] = _nothing_set,
         window_s: float = 60.0,
         second_s: float = 1.0,
     ) -> None:
         self._store = Store(redis, window_s=window_s, second_s=second_s)
-        self._rebuild, self._configured_limits = rebuild, configured_limits
+        self._rebuild, self._team_limits = rebuild, team_limits
         self._rebuild_lock = asyncio.Lock()
         self._buckets: dict[str, Bucket] = {}
         self._process_id = uuid.uuid4().hex[:16]
@@ -167,6 +171,6 @@ class Limiter:
     async def _restore(self) -> None:
         async with self._rebuild_lock:
             if not await self._store.is_whole():  # another bucket or process may have restored it meanwhile
-                await self._store.restore(await self._rebuild(), self._configured_limits())
+                await self._store.restore(await self._rebuild(), await self._team_limits())
         for bucket in self._buckets.values():
             bucket.reset_announced()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -17,6 +17,7 @@ from runner import certificate_files
 from runner.limiter.limits import BucketView
 from runner.rules.errors import Unreachable
 from runner.rules.redis_errors import fault_of
+from runner.rules.team_limits import VersionedLimits
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping, Sequence
@@ -29,23 +30,33 @@ Entries: TypeAlias = "Mapping[BucketName, Sequence[tuple[int, int]]]"  # per buc
 EPOCH_KEY: Final = "{runner}:epoch"
 _PARTS: Final = {  # files that a script needs before it
     "round_trip": ("sliding_log", "model_limits"),
-    "restore": ("team_settings",),
-    "team_limits": ("team_settings",),
+    "restore": ("versioned_limits",),
+    "team_limits": ("versioned_limits",),
 }
 TIMEOUT_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ConfiguredLimits:
-    """The limits of a team by the settings of a worker: keys and arguments of team_limits.lua."""
+class LimitsOfTeam:
+    """The limits in force of a team by its name, with their version."""
 
-    keys: tuple[str, str]
-    arguments: tuple[str, str, str]
+    team: str = ""
+    found: VersionedLimits = field(default_factory=VersionedLimits)
+
+    @property
+    def key(self) -> str:
+        """Return the name of the key that has them (common.lua)."""
+        return team_key(self.team)
+
+    @property
+    def arguments(self) -> tuple[str, str, str]:
+        """Return them as the scripts take them (team_limits.lua)."""
+        limits = self.found.limits
+        rpm, tpm = ("" if one is None else str(one) for one in (limits.rpm, limits.tpm))
+        return str(self.found.version), rpm, tpm
 
 
-NOTHING_CONFIGURED: Final = ConfiguredLimits(
-    keys=("{runner}:team:", "{runner}:team:"), arguments=("", "", "")
-)
+NOTHING_SET: Final = LimitsOfTeam()
 
 
 class LimiterUnavailable(Unreachable):
@@ -109,9 +120,9 @@ class Store:
         """Return whether the logs are complete; they are not after Redis was emptied."""
         return bool(await self._execute(self._redis.exists(EPOCH_KEY)))
 
-    async def restore(self, entries: Entries, configured: ConfiguredLimits = NOTHING_CONFIGURED) -> None:
+    async def restore(self, entries: Entries, team_limits: LimitsOfTeam = NOTHING_SET) -> None:
         """Fill emptied logs and set the team's limits again, unless another process did it meanwhile."""
-        keys, arguments = restore_call(entries, configured, self._window_us)
+        keys, arguments = restore_call(entries, team_limits, self._window_us)
         await self._execute(self._restore(keys, arguments))
 
     async def view(self, bucket: BucketName) -> BucketView:
@@ -131,18 +142,12 @@ def state_and_log(bucket: BucketName) -> tuple[str, str]:
     return state, f"{state}:log"
 
 
-def restore_call(
-    entries: Entries, configured: ConfiguredLimits, window_us: int
-) -> tuple[list[str], list[str]]:
+def restore_call(entries: Entries, team_limits: LimitsOfTeam, window_us: int) -> tuple[list[str], list[str]]:
     """Return the keys and the arguments of restore.lua."""
     keys = [key for bucket in entries for key in state_and_log(bucket)]
     logs = [json.dumps(list(log)) for log in entries.values()]
-    return [EPOCH_KEY, *configured.keys, *keys], [
-        uuid.uuid4().hex,
-        str(window_us),
-        *configured.arguments,
-        *logs,
-    ]
+    arguments = [uuid.uuid4().hex, str(window_us), *team_limits.arguments, *logs]
+    return [EPOCH_KEY, team_limits.key, *keys], arguments
 
 
 def team_key(team: str) -> str:

@@ -1,7 +1,7 @@
--- Let the settings of a worker that starts set the limits of its team (team_settings.lua).
+-- Take over the limits of a team from the database (versioned_limits.lua).
 --
--- KEYS   1: the team's limits;  2: those that were set before its name was known
--- ARGV   1: host;  2: rpm;  3: tpm, as its settings have them; "": not set
+-- KEYS   1: the team's limits
+-- ARGV   1: their version;  2: rpm;  3: tpm; "": not set
+-- Reply  1, or 0 where newer ones are there
 
-take_over_settings(KEYS[1], KEYS[2], ARGV[1], {rpm = ARGV[2], tpm = ARGV[3]})
-return 1
+return take_over_limits(KEYS[1], ARGV[1], ARGV[2], ARGV[3])

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Final
 from redis import Redis
 from redis.exceptions import RedisError
 
+from runner.limiter.hand_over_limits import read_with
 from runner.limiter.store import EPOCH_KEY, LimiterUnavailable, read_view, script, state_and_log
-from runner.limiter.team_limits import read_with
 from runner.limiter.team_names import KEY as TEAMS_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from runner.limiter.limits import BucketView
-    from runner.limiter.team_limits import TeamLimits
+    from runner.rules.team_limits import TeamLimits
 
 _TIMEOUT_S: Final = 1.0
 _SCAN: Final = 500  # keys a step
@@ -65,7 +65,7 @@ class UsageReader:
             return read_view(self._view(keys=state_and_log(run), args=[self._window_us]))
 
     def read_team(self) -> TeamLimits:
-        """Return the limits that were set for the team. Raises LimiterUnavailable."""
+        """Return the limits that were set for the team, as they bind now. Raises LimiterUnavailable."""
         with _reported():
             return read_with(self._redis, self._fingerprint or "")
 

@@ -20,7 +20,7 @@ from runner.engine.turns import Turns
 from runner.limiter.estimates import TokenRatio
 from runner.limiter.limiter import Limiter, RateLimits, RunLimits, Slot
 from runner.limiter.store import (
-    NOTHING_CONFIGURED,
+    NOTHING_SET,
     Store,
     connect,
     restore_call,
@@ -79,7 +79,7 @@ class VirtualStore(Store):
     def begin(self, ages_s: Sequence[float], now: float) -> None:
         """Start with a log of requests of these ages."""
         sent = [(round(age_s * 1e6), 0) for age_s in ages_s]
-        keys, arguments = restore_call({BUCKET: sent}, NOTHING_CONFIGURED, round(WINDOW_S * 1e6))
+        keys, arguments = restore_call({BUCKET: sent}, NOTHING_SET, round(WINDOW_S * 1e6))
         self._restore_at(keys, [*arguments, round(now * 1e6)])
 
     async def round_trip(self, bucket: str, message: dict[str, Any], runs: Sequence[int]) -> list[Any] | None:

@@ -11,18 +11,28 @@ from typing import TYPE_CHECKING
 import pytest
 from actors import ANN, trail_of
 from cli_calls import run_command
-from live_runner import KEY
+from live_runner import KEY, write_jobs
+from redis import Redis
 from servers import RedisServer
 
+from runner import settings as settings_of
+from runner.cli.doctor.team_limits_check import check_team_limits
 from runner.cli.session.change_team_limits import change_team_limits
 from runner.cli.session.context import read_settings
+from runner.db import stored_team_limits as stored
 from runner.db.session import Database
-from runner.limiter.team_limits import TeamLimits, read
+from runner.db.stored_team_limits import HostSettings
+from runner.engine.host_id import EMBEDDED
+from runner.limiter.hand_over_limits import read_with
 from runner.rules.secret import Secret
+from runner.rules.team_limits import TeamLimits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+
+FINGERPRINT = Secret(KEY).fingerprint
 
 
 class Team:
@@ -41,8 +51,19 @@ class Team:
         return done.stdout, done.stderr
 
     def limits(self) -> TeamLimits:
-        """Return the limits in Redis."""
-        return read(self.redis_url, Secret(KEY).fingerprint)
+        """Return the limits in the database; those in Redis are the same."""
+        with Redis.from_url(self.redis_url) as redis:
+            in_redis = read_with(redis, FINGERPRINT)
+        assert in_redis == self.stored()
+        return in_redis
+
+    def stored(self) -> TeamLimits:
+        """Return the limits in the database."""
+        database = Database(self.database_url)
+        with database.read() as connection:
+            found = stored.read(connection, FINGERPRINT).limits
+        database.close()
+        return found
 
     def trail(self) -> list[tuple[str, object, object, str | None]]:
         """Return the events of commands that belong to no run."""
@@ -103,7 +124,11 @@ def test_a_dry_run_of_a_team_changes_nothing(team: Team) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", ["set 1 --team --rpm 5", "set --team --budget 5", "set --rpm 5", "set --team"]
+    "words",
+    [
+        *("set 1 --team --rpm 5", "set --team --budget 5", "set --rpm 5", "set --team"),
+        *("set 1 --rpm default", "set --tpm default", "check jobs.jsonl --rpm default"),
+    ],
 )
 def test_what_is_no_limit_of_a_team_is_refused(team: Team, words: str) -> None:
     """In a sentence."""
@@ -115,8 +140,109 @@ def test_the_cure_for_nothing_named_is_a_limit_of_a_team(team: Team) -> None:
     assert team.call("set --team", 2)[1].endswith("fix: name an option, such as --rpm 480 or --tpm none\n")
 
 
-def test_nothing_is_on_record_where_redis_does_not_answer(team: Team) -> None:
-    """The change and its event go together."""
-    team.env["RUNNER_REDIS_URL"] = "redis://127.0.0.1:1/0"
-    assert "Redis does not answer; nothing was changed" in team.call("set --team --rpm 5", 5)[1]
-    assert team.trail() == []
+def test_default_goes_back_to_the_limits_of_the_models(team: Team) -> None:
+    """As where none was ever set; the other limit stays."""
+    team.call("set --team --rpm 480 --tpm none")
+    assert team.call("set --team --rpm default --dry-run")[0] == "would set team rpm 480 -> not set\n"
+    assert team.call("set --team --rpm default")[0] == "team rpm 480 -> not set\n"
+    assert team.limits() == TeamLimits(tpm=0)
+    assert team.call("set --team --rpm default")[0] == "team rpm not set (unchanged)\n"
+    assert json.loads(team.call("set --team --tpm default --json")[0])["changed"] == [
+        {"name": "tpm", "old": 0, "new": None}
+    ]
+    assert team.limits() == TeamLimits()
+    assert [new for _, _, new, _ in team.trail()] == [{"rpm": 480, "tpm": 0}, {"rpm": None}, {"tpm": None}]
+
+
+def test_a_run_has_no_default_limit(team: Team) -> None:
+    """The sentence says where one goes."""
+    words = "default is a limit of the team, in place of one that was set for it"
+    assert words in team.call("set 1 --rpm default", 2)[1]
+
+
+def test_while_redis_does_not_answer_the_database_has_the_limits(team: Team) -> None:
+    """With their event. Workers hand them over; a command that gives the same again does so, too."""
+    redis_url, team.env["RUNNER_REDIS_URL"] = team.redis_url, "redis://127.0.0.1:1/0"
+    out, err = team.call("set --team --rpm 5")
+    assert out == "team rpm not set -> 5\n"
+    assert err.startswith("warning: Redis does not answer")
+    assert err.endswith("; workers use the limits once it answers\n")
+    assert team.stored() == TeamLimits(rpm=5)
+    assert len(team.trail()) == 1
+
+    team.env["RUNNER_REDIS_URL"] = redis_url
+    assert team.call("set --team --rpm 5") == ("team rpm 5 (unchanged)\n", "")
+    assert team.limits() == TeamLimits(rpm=5)
+
+
+def test_a_state_folder_needs_no_engine(tmp_path: Path) -> None:
+    """Only a database, and a key; what is missing is named."""
+    write_jobs(tmp_path / "jobs.jsonl", 1)
+    env = {"RUNNER_HOME": str(tmp_path / "home"), "PATH": "/usr/bin:/bin"}
+    words = ("set", "--team", "--rpm", "480")
+    assert "there are no runs yet" in run_command(words, tmp_path, env | {"XAI_API_KEY": KEY}, 2).stderr
+    run_command(("load", "jobs.jsonl"), tmp_path, env)
+    assert "no API key is set" in run_command(words, tmp_path, env, 2).stderr
+    done = run_command(words, tmp_path, env | {"XAI_API_KEY": KEY})
+    assert (done.stdout, done.stderr) == ("team rpm not set -> 480\n", "")
+
+
+@pytest.mark.parametrize(
+    ("rpm", "setting", "known"),
+    [(None, "", 1_800), (None, "60", 60), (480, "", 480), (480, "60", 60), (480, "240", 480)],
+)
+def test_check_knows_what_was_set(tmp_path: Path, rpm: int | None, setting: str, known: int) -> None:
+    """By a person, or by settings that were changed since; those of before (240) do not count again."""
+    write_jobs(tmp_path / "jobs.jsonl", 2)
+    env = {
+        "RUNNER_HOME": str(tmp_path / "home"), "PATH": "/usr/bin:/bin", "XAI_API_KEY": KEY,
+        "RUNNER_TEAM_RPM": setting,
+    }  # fmt: skip
+    run_command(("load", "jobs.jsonl"), tmp_path, env)
+    if rpm is not None:
+        database = Database(f"sqlite:///{tmp_path / 'home' / 'runner.db'}")
+        with database.write() as connection:
+            of_before = HostSettings(fingerprint=FINGERPRINT, host=EMBEDDED, limits=TeamLimits(rpm=240))
+            stored.record_start(connection, of_before, 1)
+        database.close()
+        run_command(("set", "--team", "--rpm", str(rpm)), tmp_path, env)
+    assert checked_rpm(tmp_path, env) == known
+
+
+def test_check_of_shared_servers_knows_what_was_set(team: Team) -> None:
+    """The settings of the machine count where nothing was: its workers may be others."""
+    write_jobs(team.folder / "jobs.jsonl", 2)
+    team.env["RUNNER_TEAM_RPM"] = "60"
+    assert checked_rpm(team.folder, team.env) == 60
+    team.call("set --team --rpm 480")
+    assert checked_rpm(team.folder, team.env) == 480
+    team.call("set --team --rpm default")
+    assert checked_rpm(team.folder, team.env) == 1_800
+
+
+def test_doctor_knows_what_was_set(team: Team) -> None:
+    """As `check` does; nothing is said where nothing is set."""
+
+    def found() -> list[str]:
+        settings = settings_of.load(team.env, team.folder)
+        return [diagnosis.result for diagnosis in check_team_limits(settings)]
+
+    team.call("set --team --rpm 480 --tpm none")
+    assert found() == ["480 requests a minute, no limit of tokens to each model, set for the team"]
+    team.call("set --team --rpm default --tpm default")
+    assert found() == []
+
+
+def test_a_prompt_above_a_limit_of_the_team_is_refused(team: Team) -> None:
+    """By `check` and by `run` alike."""
+    write_jobs(team.folder / "jobs.jsonl", 2)
+    team.call("set --team --tpm 1")
+    assert "prompt" in team.call("check jobs.jsonl", 3)[0]
+    assert "prompt" in team.call("run jobs.jsonl", 3)[1]
+
+
+def checked_rpm(folder: Path, env: dict[str, str]) -> int:
+    """Return the requests a minute that `check` reckons with."""
+    found = json.loads(run_command(("check", "jobs.jsonl", "--json"), folder, env).stdout)
+    rpm: int = found["models"][0]["limits"]["rpm"]
+    return rpm

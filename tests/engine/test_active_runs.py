@@ -8,7 +8,7 @@ import pytest
 from run_driver import new_run
 
 from runner.db.runs import RunOptions
-from runner.engine.active_runs import _read
+from runner.engine.active_runs import read_active_runs
 from runner.rules.states import JobState
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def test_jobs_beyond_the_limit_are_not_to_be_submitted(
     for _ in range(sent):
         driver.bring(JobState.WAITING)
 
-    (active,) = _read(database)
+    with database.read() as connection:
+        (active,) = read_active_runs(connection)
 
     assert active.has_nothing_to_submit is nothing

@@ -35,6 +35,7 @@ def worker(
         database, database_url, tmp_path, RUNNER_REDIS_URL=server.url, RUNNER_TEAM_RPM="1"
     ) as opened:
         opened.set_team("team")
+        opened.run(opened.shared.team._take("team"))  # with the limits of the settings
         new_run(database, 1)
         opened.read_runs()
         yield opened

@@ -59,6 +59,19 @@ ROWS: Final = (
         },
     ),
     Row(
+        what="kill -9 of `set --team` at any point; Redis loses its data; two hosts with other settings",
+        means="limits and event are there, or neither; Redis has those of the database before the next slot",
+        tests={
+            "faults/test_team_limit_kills.py": ("test_after_a_kill_redis_has_what_the_database_has",),
+            "engine/test_follow_team_limits.py": (
+                "test_an_emptied_redis_has_what_a_person_set_from_the_first_slot_on",
+                "test_a_late_worker_does_not_bring_back_what_was_before",
+                "test_the_newest_word_holds",
+            ),
+            "limiter/test_live_limits.py": ("test_redis_emptied_again_and_again_forgets_no_tokens",),
+        },
+    ),
+    Row(
         what="SIGTERM once or five times, Ctrl-C twice, SIGHUP, requests in flight that take too long",
         means="the process ends within its time limit; no finished work is repeated",
         tests={

@@ -44,6 +44,7 @@ COMMANDS: Final[Mapping[str, tuple[str, ...]]] = {
     "retry with another model": ("retry", "1", "--failed", "--set-model", "grok-4.5", "--yes"),
     "rm": ("rm", "2", "--yes"),
     "prune": ("prune", "--older-than", "1s", "--yes"),
+    "set of a team": ("set", "--team", "--rpm", "60", "--tpm", "none"),
 }
 ANSWERED: Final[Mapping[str, tuple[str, ...]]] = {  # of nights and a labeled table that are answered
     "baseline": ("baseline", "sums", "accept", "n1"),
@@ -57,6 +58,7 @@ STARTS: Final[Mapping[str, tuple[str, ...]]] = {  # on shared servers: then no c
     "label": (*LABEL, "--timeout", "0.1s"),
     "label again": (*LABEL, "--prefix", "x_", "--timeout", "0.1s"),
     "eval": ("eval", "sums.suite.toml", "--occasion", "n1", "--detach", "--yes"),
+    "set of a team": ("set", "--team", "--rpm", "60", "--tpm", "none"),
 }
 LOADED, LABELED = "trail_loaded", "trail_labeled"  # names of databases
 OF_NIGHT: Final = (
@@ -68,6 +70,7 @@ FACTS: Final = (
     "SELECT name, options, spec, is_accepted, pinned_as, verdict FROM eval_nights ORDER BY id",
     f"SELECT n.name, count(*), sum(g.value) FROM eval_grades g {OF_NIGHT} GROUP BY 1 ORDER BY 1",
     "SELECT n.name, count(*) FROM eval_verdicts v JOIN eval_nights n ON n.id = v.night_id GROUP BY 1",
+    "SELECT 'team', rpm, tpm FROM team_limits",
 )
 EVENTS: Final = (
     "SELECT run_id, kind, new, id FROM run_events WHERE actor IS NOT NULL"
@@ -169,7 +172,10 @@ def kill_at_each_point(words: tuple[str, ...], begun: Path, tmp_path: Path) -> N
 
 def killed_homes(words: tuple[str, ...], folder: Path) -> list[Path]:
     """Kill a command at each of its points; return the state folders that this leaves, in the same order."""
-    env = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": os.pathsep.join(sys.path)}
+    env = {
+        "PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": os.pathsep.join(sys.path),
+        "XAI_API_KEY": KEY,
+    }  # fmt: skip
     subprocess.run(
         [sys.executable, str(POINTS), str(folder), *words],
         cwd=folder, env=env, check=True, capture_output=True, timeout=300,

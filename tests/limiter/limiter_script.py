@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from runner.limiter.store import NOTHING_CONFIGURED, restore_call, round_trip_keys, script, state_and_log
+from runner.limiter.store import NOTHING_SET, restore_call, round_trip_keys, script, state_and_log
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +36,7 @@ class Script:
         own: dict[str | int, Sequence[tuple[int, int]]] = {
             int(name[1:]): entries for name, entries in of_runs.items()
         }
-        self._restore(*restore_call({"team:b": sent, **own}, NOTHING_CONFIGURED, WINDOW_US))
+        self._restore(*restore_call({"team:b": sent, **own}, NOTHING_SET, WINDOW_US))
 
     def call(
         self,

@@ -35,10 +35,14 @@ def valkey_of(home: LiveRunner) -> Redis:
     return Redis(unix_socket_path=str(socket_path(home.path)))
 
 
-def has_log(client: Redis) -> bool:
-    """Return whether Redis answers and has its log."""
-    with suppress(RedisError):
-        return bool(client.exists(EPOCH_KEY))
+def has_log(client: Redis, team: bytes) -> bool:
+    """Return whether Redis answers and has its log; it has the limits of the team then."""
+    with suppress(RedisError), client.pipeline(transaction=True) as look:
+        look.exists(EPOCH_KEY)
+        look.hget(team.decode(), "tpm")
+        is_whole, tpm = look.execute()
+        assert not is_whole or tpm == str(TPM).encode()
+        return bool(is_whole)
     return False
 
 
@@ -50,30 +54,38 @@ def has_slots_of_polls(home: LiveRunner) -> bool:
     return False
 
 
-def test_redis_emptied_again_and_again_forgets_no_tokens(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_set", [True, False], ids=["set by a person", "by settings"])
+def test_redis_emptied_again_and_again_forgets_no_tokens(tmp_path: Path, *, is_set: bool) -> None:
     """Each time the log is rebuilt from the attempts before a slot is granted; else too many are granted.
 
-    Also where Valkey is killed in between. Only the window of a minute counts here: a request that a busy
-    machine holds up does not leave it.
+    So is the limit of the team, whoever set it: by the model's far more tokens would be granted. Also where
+    Valkey is killed in between. Only the window of a minute counts here: a request that a busy machine holds
+    up does not leave it.
     """
     write_jobs(tmp_path / "jobs.jsonl", 200)
     flags = ("--rpm", "none", "--tpm", str(TPM), "--median-s", "0.2")
     with (
         Simulator(tmp_path, *flags) as simulator,
-        LiveRunner(tmp_path, simulator, RUNNER_WORKERS="2", RUNNER_TEAM_TPM=str(TPM)) as home,
+        LiveRunner(
+            tmp_path, simulator, RUNNER_WORKERS="2", RUNNER_TEAM_TPM="" if is_set else str(TPM)
+        ) as home,
     ):
+        if is_set:
+            home.start("load", "jobs.jsonl").wait()
+            home.start("set", "--team", "--tpm", str(TPM)).wait()
         command = home.start(*RUN)
         home.wait_for_accepted(1, command)
         times_left = (
             16  # from then on when half of the tokens are used; without a log each time lets one through
         )
         with valkey_of(home) as client:
+            (team,) = client.scan_iter("{runner}:team:*")
             while times_left:
                 if times_left == 10:
                     home.kill("valkey")
                 else:
                     client.flushall()
-                wait_until(lambda: has_log(client), "the log is rebuilt")
+                wait_until(lambda: has_log(client, team), "the log is rebuilt")
                 times_left -= simulator.books()["tokens"]["total"] > TPM / 2
         assert refusals(simulator) == (0, 0)
     command.process.wait()  # killed with its home

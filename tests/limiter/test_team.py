@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import tempfile
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,15 +17,20 @@ from valkey_server import ValkeyServer, valkey_server
 from runner import settings as settings_of
 from runner.api import account
 from runner.api.client import XAIClient
+from runner.db import migrate
+from runner.db.session import Database
+from runner.db.stored_team_limits import HostSettings
 from runner.engine import team as team_of_key
+from runner.engine.follow_team_limits import TeamLimitsFollower
 from runner.engine.team import Team
+from runner.limiter.hand_over_limits import LimitsHandOver
 from runner.limiter.limiter import LimiterUnavailable
 from runner.limiter.store import connect
-from runner.limiter.team_limits import TeamLimits, TeamSettings
 from runner.limiter.team_names import TeamNames
 from runner.rules import models
 from runner.rules.probes import UNAVAILABLE_AFTER
 from runner.rules.states import PauseReason
+from runner.rules.team_limits import TeamLimits
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -52,16 +58,21 @@ async def team(
     api = XAIClient(settings, connections=2)
     redis = connect(valkey.patient_url)
     fingerprint = account.key_fingerprint(settings)
-    said = TeamSettings(redis, "host", fingerprint, TeamLimits())
-    opened = Team(api, TeamNames(redis), said, fingerprint, random.Random(0))
-    if asks_early:
-        opened.resolve_early()
-    try:
-        yield opened
-    finally:
-        await opened.close()
-        await redis.aclose()
-        await api.close()
+    given = HostSettings(fingerprint=fingerprint, host="host", limits=TeamLimits())
+    with tempfile.TemporaryDirectory() as folder:
+        database = Database(f"sqlite:///{folder}/runner.db")
+        migrate.upgrade(database, None)
+        limits = TeamLimitsFollower(database, LimitsHandOver(redis), given, database.now_ms)
+        opened = Team(api, TeamNames(redis), limits, fingerprint, random.Random(0))
+        if asks_early:
+            opened.resolve_early()
+        try:
+            yield opened
+        finally:
+            await opened.close()
+            await redis.aclose()
+            await api.close()
+            database.close()
 
 
 def test_two_keys_of_one_team_share_a_bucket(valkey: ValkeyServer, tmp_path: Path) -> None:

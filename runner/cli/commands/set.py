@@ -14,6 +14,7 @@ from runner.cli.render.option_changes import change_lines, changed_run, changed_
 from runner.cli.session import budget_prices
 from runner.cli.session.actor import read_actor
 from runner.cli.session.change_options import ChangedRunRow, change_options, plan_options
+from runner.cli.session.change_team_limits import change_team_limits
 from runner.cli.session.context import existing_database, find_working_run, read_settings
 from runner.cli.session.run_options import set_options
 from runner.rules.errors import UsageError
@@ -34,7 +35,8 @@ paused.
 Workers follow within two seconds. What is set here or by a flag of `run`, `start` or `resume` stays with
 the run until a command names it again; `none` takes a bound away. A budget below what is spent pauses
 the run. With --team the limits hold for each model and all runs of the team together, in place of the
-model's, until they are set again; `none` lifts the model's.
+model's, until they are set again or settings are changed; `none` lifts the model's, `default` goes back
+to them.
 
 \b
 Example, let a neighbour go first, then see what changed; then look only:
@@ -42,6 +44,7 @@ Example, let a neighbour go first, then see what changed; then look only:
   runner status reviews --json | jq .options
   runner set reviews --rpm none --budget 20 --dry-run
   runner set --team --rpm 480
+  runner set --team --rpm default
 """
 
 
@@ -72,11 +75,10 @@ def command(
     if team:
         _set_team(settings, run, options, reason, dry_run=dry_run, as_json=as_json, quiet=quiet)
         return
-    if run is None:
-        raise UsageError("which run?", fix="name a run, or give --team for all runs of the team")
+    word = _word_of_run(run, options)
     with existing_database(settings) as database:
         with database.read() as connection:
-            found = find_working_run(connection, run)
+            found = find_working_run(connection, word)
         if options.get("budget_ticks"):
             budget_prices.require_prices(database, settings, found.id)
         if dry_run:
@@ -87,6 +89,18 @@ def command(
         print_json(changed_run(changed.run, changed.change, list(options), done=not dry_run))
     elif not quiet:
         _print(changed, options, dry_run=dry_run)
+
+
+def _word_of_run(run: str | None, options: Mapping[str, Any]) -> str:
+    """Return the word that names the run. Raises UsageError for none, and for what only a team can have."""
+    if any(name in options and options[name] is None for name in _OF_TEAM):
+        raise UsageError(
+            "default is a limit of the team, in place of one that was set for it",
+            fix="give --team; for a run without limits of its own --rpm none",
+        )
+    if run is None:
+        raise UsageError("which run?", fix="name a run, or give --team for all runs of the team")
+    return run
 
 
 def _set_team(
@@ -100,8 +114,6 @@ def _set_team(
     quiet: bool,
 ) -> None:
     """Change what all runs of the team may send together. Raises UsageError for a run or another option."""
-    from runner.cli.session.change_team_limits import change_team_limits  # with redis-py
-
     if run is not None or not limits.keys() <= _OF_TEAM:
         raise UsageError(
             "--team is about all runs of the team",
@@ -109,12 +121,14 @@ def _set_team(
         )
     with existing_database(settings) as database:
         actor = read_actor(settings, reason)
-        change = change_team_limits(settings, database, actor, limits, dry_run=dry_run)
+        changed = change_team_limits(settings, database, actor, limits, dry_run=dry_run)
     if as_json:
-        print_json(changed_team(change, list(limits), done=not dry_run))
+        print_json(changed_team(changed.change, list(limits), done=not dry_run))
     elif not quiet:
-        for line in change_lines(change, limits):
+        for line in change_lines(changed.change, limits):
             print_escaped(f"{'would set ' if dry_run else ''}team {line}")
+    if changed.problem is not None:
+        print_note(f"warning: {changed.problem.what}; workers use the limits once it answers")
 
 
 def _print(changed: ChangedRunRow, options: Mapping[str, Any], *, dry_run: bool) -> None:

@@ -1,10 +1,12 @@
-"""The limits that a person gave: the flags of a run, and the settings of the team."""
+"""The limits that a person gave: the flags of a run, and what was set for the team."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from runner.rules.errors import RunnerError
 from runner.rules.rate_limits import GivenLimits
+from runner.rules.team_limits import TeamLimits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,9 +16,45 @@ if TYPE_CHECKING:
 
 def given_limits(settings: Settings, rpm: int | None, tpm: int | None) -> GivenLimits:
     """Return them. `rpm` and `tpm` are the flags; None: not given, 0: no limit."""
-    return GivenLimits(rpm=rpm, tpm=tpm, team_rpm=settings.team_rpm, team_tpm=settings.team_tpm)
+    team = team_limits_in_force(settings)
+    return GivenLimits(rpm=rpm, tpm=tpm, team_rpm=team.rpm, team_tpm=team.tpm)
 
 
 def named_prompt_tpm(settings: Settings, named: Mapping[str, Any]) -> float | None:
     """Return the tokens a minute that a prompt has to fit, by the options that a command names."""
     return given_limits(settings, named.get("rpm"), named.get("tpm")).prompt_tpm
+
+
+def team_limits_in_force(settings: Settings) -> TeamLimits:
+    """Return what is set for the team: what the database has, where it can be read, else the settings.
+
+    Of a state folder: as it will be once a run starts with these settings. Workers of shared servers have
+    settings of their own.
+    """
+    by_settings = TeamLimits(rpm=settings.team_rpm, tpm=settings.team_tpm)
+    is_missing = settings.embedded and not (settings.home / "runner.db").exists()
+    if settings.api_key is None or is_missing:
+        return by_settings
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from runner.db import migrate, stored_team_limits
+    from runner.db.session import Database
+    from runner.db.stored_team_limits import HostSettings
+    from runner.engine.host_id import EMBEDDED
+
+    fingerprint = settings.api_key.fingerprint
+    try:
+        database = Database(settings.effective_database_url)
+        try:
+            if migrate.revision(database) != migrate.HEAD:
+                return by_settings
+            with database.read() as connection:
+                if settings.embedded:
+                    given = HostSettings(fingerprint=fingerprint, host=EMBEDDED, limits=by_settings)
+                    return stored_team_limits.after_start(connection, given)
+                found = stored_team_limits.read(connection, fingerprint)
+                return found.limits if found.version else by_settings
+        finally:
+            database.close()
+    except (RunnerError, SQLAlchemyError):  # other parts of a command say what is wrong with it
+        return by_settings

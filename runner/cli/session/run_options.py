@@ -44,27 +44,38 @@ def run_options(
 
 def set_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the flags of the options that `set` changes: those of `run`, without defaults."""
-    for option in reversed((*_limits(), _flaws(), flags.on_end_flag)):
+    for option in reversed((*_limits(rates=_RATES_OF_SET), _flaws(), flags.on_end_flag)):
         command = option(command)
     return command
 
 
+def _rates(kind: click.ParamType[Any], more: str = "") -> tuple[Callable[..., Any], ...]:
+    """Return the flags of the limits of a minute."""
+    return tuple(
+        click.option(
+            f"--{name}",
+            type=kind,
+            help=f"{unit} per minute of this run; the model's limit applies as well.{more}",
+        )
+        for name, unit in (("rpm", "Requests"), ("tpm", "Tokens"))
+    )
+
+
+_RATES_OF_RUN = _rates(flags.NumberOrNone())
+_RATES_OF_SET = _rates(flags.RateOrDefault(), " With --team: of all runs; default is the model's.")
+
+
 def _limits(
-    *, max_attempts: int | None = None, on_ambiguous: str | None = None, max_waiting: int | None = None
+    *,
+    rates: tuple[Callable[..., Any], ...] = _RATES_OF_RUN,
+    max_attempts: int | None = None,
+    on_ambiguous: str | None = None,
+    max_waiting: int | None = None,
 ) -> tuple[Callable[..., Any], ...]:
     """Return the flags of the limits and bounds of a run; the defaults are shown where they are given."""
     return (
         flags.budget_flag,
-        click.option(
-            "--rpm",
-            type=flags.NumberOrNone(),
-            help="Requests per minute of this run; the model's limit applies as well.",
-        ),
-        click.option(
-            "--tpm",
-            type=flags.NumberOrNone(),
-            help="Tokens per minute of this run; the model's limit applies as well.",
-        ),
+        *rates,
         click.option(
             "--max-attempts",
             type=flags.Count(1, 100),

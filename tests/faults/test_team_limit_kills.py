@@ -1,0 +1,82 @@
+"""kill -9 of `set --team`: the workers bring to Redis what the database has, and the trail has its event."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pytest
+from live_runner import KEY, wait_until
+from redis import Redis
+from runtimes import opened_worker
+from sqlalchemy import text
+from trail_points import __file__ as points_file
+
+from runner.db import stored_team_limits as stored
+from runner.limiter.hand_over_limits import read_with
+from runner.limiter.team_names import KEY as TEAMS_KEY
+from runner.rules.secret import Secret
+
+if TYPE_CHECKING:
+    from valkey_server import ValkeyServer
+
+    from runner.db.session import Database
+    from runner.rules.team_limits import TeamLimits
+
+FINGERPRINT: Final = Secret(KEY).fingerprint
+POINTS: Final = Path(points_file)
+
+
+@pytest.mark.parametrize("is_named", [True, False], ids=["team known", "team not known"])
+def test_after_a_kill_redis_has_what_the_database_has(
+    database: Database, database_url: str, tmp_path: Path, server: ValkeyServer, *, is_named: bool
+) -> None:
+    """At each point: after each statement, before the commit and after it, before Redis has it and after."""
+    shared = {"RUNNER_REDIS_URL": server.url, "XAI_API_KEY": KEY}
+    env = shared | {
+        "PATH": os.environ["PATH"], "HOME": str(tmp_path), "RUNNER_HOME": str(tmp_path / "command"),
+        "PYTHONPATH": os.pathsep.join(sys.path), "RUNNER_DATABASE_URL": database_url,
+    }  # fmt: skip
+
+    def trail() -> list[int]:
+        with database.read() as connection:
+            query = text("SELECT new FROM operator_events WHERE kind = 'team_limits' ORDER BY id")
+            return [int(new.partition(":")[2].strip(" }")) for new in connection.execute(query).scalars()]
+
+    def in_database() -> TeamLimits:
+        with database.read() as connection:
+            return stored.read(connection, FINGERPRINT).limits
+
+    def in_redis() -> TeamLimits:
+        with Redis.from_url(server.url) as redis:
+            return read_with(redis, FINGERPRINT)
+
+    with Redis.from_url(server.url) as redis:
+        redis.flushall()
+        redis.hset(TEAMS_KEY, FINGERPRINT, "team-7" if is_named else FINGERPRINT)
+    with opened_worker(database, database_url, tmp_path / "worker", **shared) as worker:
+        assert worker.run(worker.shared.team.resolve()) is None
+        point, is_killed, set_so_far = 0, True, [0]
+        while is_killed:
+            point += 1
+            rpm = 100 + point
+            words = [sys.executable, str(POINTS), "--at", str(point), "set", "--team", "--rpm", str(rpm)]
+            done = subprocess.run(words, cwd=tmp_path, env=env, check=False, capture_output=True, timeout=300)
+            is_killed = done.returncode == -signal.SIGKILL
+            assert is_killed or not done.returncode, done.stderr.decode()
+            if (now := in_database().rpm) != set_so_far[-1]:
+                assert now == rpm
+                set_so_far.append(rpm)
+            assert trail() == set_so_far[1:], "a change has its event, and an event its change"
+
+            def is_the_same() -> bool:
+                worker.read_runs()
+                return in_redis() == in_database()
+
+            wait_until(is_the_same, f"Redis has what the database has after point {point}")
+    assert len(set_so_far) > 2, "it was killed after its commit too"
+    assert point > len(set_so_far), "and before it"
