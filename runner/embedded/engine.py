@@ -182,11 +182,11 @@ class Engine:
             self._write_record()
 
     def _start_on_end(self) -> None:
-        """Call the --on-end commands of detached runs in a thread: no command may watch them."""
+        """Call the --on-end commands of detached runs that no command follows, in a thread."""
         if self._on_end_thread.is_alive() or not self._home.detached.exists():
             return
         self._on_end_thread = threading.Thread(
-            target=_call_on_end, args=[self._database], name="on-end", daemon=True
+            target=_call_on_end, args=[self._database, self._home], name="on-end", daemon=True
         )
         self._on_end_thread.start()
 
@@ -203,6 +203,8 @@ class Engine:
             if self._workload and self._workload.has_work:
                 self._attached.release()
                 return False
+            if self._on_end_thread.is_alive():
+                self._on_end_thread.join()  # it may have looked before the last run ended
             self._start_on_end()
             self._on_end_thread.join()
             self._home.detached.unlink(missing_ok=True)
@@ -225,10 +227,10 @@ class Engine:
         )
 
 
-def _call_on_end(database: Database) -> None:
+def _call_on_end(database: Database, home: StateFolder) -> None:
     from runner.embedded import on_end
 
-    for problem in on_end.call_for_detached(database, to=sys.stderr):
+    for problem in on_end.call_for_detached(database, home, to=sys.stderr):
         log.warning("on_end.failed cause=%s", problem)
 
 

@@ -92,8 +92,7 @@ def _pause(database: Database, chosen: Sequence[RunRow], actor: Actor) -> list[R
 
 def _resume(database: Database, run: RunRow, lease: EngineLease, actor: Actor) -> str:
     """Continue a run in the background, as `resume --detach` does; return what became of it."""
-    if lease.engine is not None:
-        lease.engine.detach()
+    lease.detach()
     start = RunStart(event=CommandEvent(actor=actor, run_id=run.id), options={"is_detached": True})
     has_work = work.activate_run(database, run.id, lease, start)
     if has_work:

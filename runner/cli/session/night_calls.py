@@ -187,8 +187,8 @@ class NightCalls:
         if self.flags.options.get("budget_ticks"):
             budget_prices.require_prices(self.database, self.settings, run_id)
         command = rerun_command(sys.argv[1:], None)
-        if self.flags.detach and self.lease.engine is not None:
-            self.lease.engine.detach()
+        if self.flags.detach:
+            self.lease.detach()
         with work.named_when_stopped(command):
             start = RunStart(event=self._event(run_id))
             has_work = work.activate_run(self.database, run_id, self.lease, start)

@@ -59,6 +59,7 @@ class RunCall:
     def work_and_write(self, loaded: LoadResult) -> int:
         """Work until the run stops, write its files, print its summary; return the exit code."""
         run = self._run(loaded.run_id)
+        self.lease.follow(run.id)
         if not loaded.total:
             self._complete_empty(run.id)
             return self._write(run.id)
@@ -99,10 +100,10 @@ class RunCall:
 
     @property
     def _start(self) -> RunStart:
-        """Return what this call changes of the run: what it names, and that it waits for the run itself."""
+        """Return what this call changes of the run: what it names, and where it writes the results."""
         return RunStart(
             event=self.event,
-            options={**self.flags.options, "is_detached": False},
+            options=self.flags.options,
             output_path=None if self.targets is None else str(self.targets.results.absolute()),
         )
 
