@@ -101,6 +101,16 @@ def lock_operator_events(connection: Connection) -> None:
         connection.execute(text("LOCK TABLE operator_events IN SHARE ROW EXCLUSIVE MODE"))
 
 
+def set_since_pause(connection: Connection, run_id: int) -> frozenset[str]:
+    """Return the names of the options that commands have set since a run was last paused."""
+    query = text(
+        "SELECT new FROM run_events WHERE run_id = :run AND kind = :set AND id > (SELECT COALESCE(MAX(id), 0)"
+        " FROM run_events WHERE run_id = :run AND kind = 'paused')"
+    )
+    found = connection.execute(query, {"run": run_id, "set": SET}).scalars()
+    return frozenset(name for new in found for name in json.loads(new or "{}"))
+
+
 def recorded_by(
     actor: Actor, *, old: Mapping[str, Any] = NOTHING, new: Mapping[str, Any] = NOTHING
 ) -> RecordEvent:

@@ -8,10 +8,11 @@ import click
 
 from runner.cli import flags
 from runner.cli.printing import print_escaped, print_json, print_note
+from runner.cli.render.ending_text import resume_command
 from runner.cli.render.option_changes import change_lines, changed_run, changed_team
 from runner.cli.session import budget_prices
 from runner.cli.session.actor import read_actor
-from runner.cli.session.change_options import ChangedRunRow, change_options, plan_options
+from runner.cli.session.change_options import ChangedOptions, change_options, plan_options
 from runner.cli.session.context import existing_database, find_working_run, read_settings
 from runner.cli.session.run_options import set_options
 from runner.rules.errors import UsageError
@@ -81,7 +82,7 @@ def command(
         else:
             changed = change_options(database, read_actor(settings, reason), found.id, options)
     if as_json:
-        print_json(changed_run(changed.run, changed.change, list(options), done=not dry_run))
+        print_json(changed_run(changed.stored.run, changed.change, list(options), done=not dry_run))
     elif not quiet:
         _print(changed, options, dry_run=dry_run)
 
@@ -114,16 +115,17 @@ def _set_team(
             print_escaped(f"{'would set ' if dry_run else ''}team {line}")
 
 
-def _print(changed: ChangedRunRow, options: Mapping[str, Any], *, dry_run: bool) -> None:
+def _print(changed: ChangedOptions, options: Mapping[str, Any], *, dry_run: bool) -> None:
     """Print the old and the new values, and how a paused run continues."""
-    run = changed.run
+    run = changed.stored.run
     would = "would set " if dry_run else ""
     for line in change_lines(changed.change, options):
         print_escaped(f"{would}{line}")
     if dry_run or run.state is not RunState.PAUSED:
         return
+    to_continue = f"to continue: {resume_command(changed.stored)}"
     if changed.is_paused_now:
         print_note(f"run {run.id} is paused now: {run.pause_text}")
-        print_note(f"to continue: runner resume {run.id} --budget USD")
+        print_note(to_continue)
     else:
-        print_note(f"run {run.id} stays paused ({run.pause_reason}); to continue: runner resume {run.id}")
+        print_note(f"run {run.id} stays paused ({run.pause_reason}); {to_continue}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Final
 
-from runner.cli.render.ending_text import resume_command
+from runner.cli.render.ending_text import pause_cause, resume_command
 from runner.rules.counted import count, listed
 from runner.rules.json_object import SCHEMA, JsonObject, Schema, about
 from runner.rules.redact import one_line
@@ -13,6 +13,7 @@ from runner.rules.states import PauseReason
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from runner.db.run_snapshot import RunSnapshot
     from runner.db.runs import RunRow
 
 _NAMED_MAX: Final = 5
@@ -50,27 +51,27 @@ def named_runs(runs: Sequence[RunRow]) -> str:
     return f"{count(len(runs), 'run')} ({listed(names, _NAMED_MAX)})"
 
 
-def left_lines(runs: Sequence[RunRow]) -> list[str]:
+def left_lines(left: Sequence[RunSnapshot]) -> list[str]:
     """Return why runs stay paused, and what continues each."""
     return [
-        f"run {run.id} stays paused ({run.pause_reason}):"
-        f" {one_line(run.pause_text or '', _REASON_LENGTH)}; {resume_command(run)}"
-        for run in runs
+        f"run {stored.run.id} stays paused ({stored.run.pause_reason}):"
+        f" {pause_cause(stored, _REASON_LENGTH)}; {resume_command(stored)}"
+        for stored in left
     ]
 
 
-def affected_runs_object(changed: Sequence[RunRow], left: Sequence[RunRow]) -> AffectedRuns:
+def affected_runs_object(changed: Sequence[RunRow], left: Sequence[RunSnapshot]) -> AffectedRuns:
     """Return the object of `pause --all --json` and `resume --all --json`."""
     return AffectedRuns(
         schema=SCHEMA,
         runs=[AffectedRun(run=run.id, name=run.name) for run in changed],
         left=[
             LeftRun(
-                run=run.id,
-                name=run.name,
-                paused_by=PauseReason(run.pause_reason or ""),
-                command=resume_command(run),
+                run=stored.run.id,
+                name=stored.run.name,
+                paused_by=PauseReason(stored.run.pause_reason or ""),
+                command=resume_command(stored),
             )
-            for run in left
+            for stored in left
         ],
     )

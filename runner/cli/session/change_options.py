@@ -5,34 +5,35 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runner.cli.session.run_state import RunRemoved
-from runner.db import counters, runs, stored_options, trail
+from runner.db import counters, run_snapshot, runs, stored_options, trail
+from runner.db.run_snapshot import Part
 from runner.db.trail import CommandEvent
 from runner.rules.budget import used_ticks
 from runner.rules.money import dollars
-from runner.rules.states import PauseReason
+from runner.rules.states import PauseReason, RunState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sqlalchemy import Connection
 
-    from runner.db.runs import RunRow
+    from runner.db.run_snapshot import RunSnapshot
     from runner.db.session import Database
     from runner.db.stored_options import OptionsChange
     from runner.db.trail import Actor
 
 
-class ChangedRunRow(NamedTuple):
+class ChangedOptions(NamedTuple):
     """A run as it is now, what was changed of it, and whether that paused it: its new budget is used up."""
 
-    run: RunRow
+    stored: RunSnapshot
     change: OptionsChange
     is_paused_now: bool = False
 
 
 def change_options(
     database: Database, actor: Actor, run_id: int, options: Mapping[str, Any]
-) -> ChangedRunRow:
+) -> ChangedOptions:
     """Give a run these options, and record it. Raises RunRemoved.
 
     A budget below what is spent pauses a run at work; its workers would, once nothing of it is in flight.
@@ -44,19 +45,22 @@ def change_options(
             event = CommandEvent(actor=actor, run_id=run_id)
             event.extended(connection, now_ms, trail.SET, old=change.old, new=change.new)
             is_paused_now = _pause_if_overspent(connection, run_id, change, now_ms)
-        run = runs.find_whole(connection, run_id)
-    if run is None:
-        raise RunRemoved(run_id)
-    return ChangedRunRow(run, change, is_paused_now)
+        stored = _read(connection, run_id)
+    return ChangedOptions(stored, change, is_paused_now)
 
 
-def plan_options(database: Database, run_id: int, options: Mapping[str, Any]) -> ChangedRunRow:
+def plan_options(database: Database, run_id: int, options: Mapping[str, Any]) -> ChangedOptions:
     """Return what `change_options` would change; nothing is. Raises RunRemoved."""
     with database.read() as connection:
-        run = runs.find_whole(connection, run_id)
-    if run is None:
+        stored = _read(connection, run_id)
+    return ChangedOptions(stored, stored_options.planned_change(stored.run.options, options))
+
+
+def _read(connection: Connection, run_id: int) -> RunSnapshot:
+    stored = run_snapshot.read(connection, run_id, Part.NUMBERS)
+    if stored is None or stored.run.state is RunState.REMOVING:
         raise RunRemoved(run_id)
-    return ChangedRunRow(run, stored_options.planned_change(run.options, options))
+    return stored
 
 
 def _pause_if_overspent(connection: Connection, run_id: int, change: OptionsChange, now_ms: int) -> bool:
