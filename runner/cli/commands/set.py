@@ -31,14 +31,18 @@ paused.
 
 Workers follow within two seconds. What is set here or by a flag of `run`, `start` or `resume` stays with
 the run until a command names it again; `none` takes a bound away. A budget below what is spent pauses
-the run. With --team the limits hold for each model and all runs of the team together, in place of the
-model's, until they are set again; `none` lifts the model's.
+the run. Options of a run that measures a night are those of the night, until that has its verdict: they
+hold for its second measurement, too.
+
+With --team the limits hold for each model and all runs of the team together, in place of the model's,
+until they are set again; `none` lifts the model's.
 
 \b
 Example, let a neighbour go first, then see what changed; then look only:
   runner set reviews --rpm 60 --reason "the demo runs until noon"
   runner status reviews --json | jq .options
   runner set reviews --rpm none --budget 20 --dry-run
+  runner set support@2026-12-01 --budget 8
   runner set --team --rpm 480
 """
 
@@ -82,7 +86,8 @@ def command(
         else:
             changed = change_options(database, read_actor(settings, reason), found.id, options)
     if as_json:
-        print_json(changed_run(changed.stored.run, changed.change, list(options), done=not dry_run))
+        run_now, change = changed.stored.run, changed.change
+        print_json(changed_run(run_now, change, list(options), done=not dry_run, night=changed.night))
     elif not quiet:
         _print(changed, options, dry_run=dry_run)
 
@@ -121,6 +126,8 @@ def _print(changed: ChangedOptions, options: Mapping[str, Any], *, dry_run: bool
     would = "would set " if dry_run else ""
     for line in change_lines(changed.change, options):
         print_escaped(f"{would}{line}")
+    if changed.night is not None:
+        print_note(f"note: {changed.night} keeps this, also for its further runs")
     if dry_run or run.state is not RunState.PAUSED:
         return
     to_continue = f"to continue: {resume_command(changed.stored)}"

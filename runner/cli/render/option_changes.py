@@ -58,6 +58,9 @@ class ChangedRun(JsonObject, frozen=True, kw_only=True):
     changed: Annotated[list[ChangedOption], about("options with another value")]
     unchanged: Annotated[list[str], about("named options that had the value already")]
     options: Annotated[OptionsInForce, about("all options in force; with --dry-run those from before")]
+    night: Annotated[
+        str | None, about("the night that keeps them for its further runs; null where the run measures none")
+    ]
 
 
 class ChangedTeam(JsonObject, frozen=True, kw_only=True):
@@ -95,8 +98,13 @@ def options_object(options: RunOptions) -> OptionsInForce:
     )
 
 
-def changed_run(run: RunRow, change: OptionsChange, named: Sequence[str], *, done: bool) -> ChangedRun:
-    """Return what was changed, or with `done` False would be; `named`: the options that were named."""
+def changed_run(
+    run: RunRow, change: OptionsChange, named: Sequence[str], *, done: bool, night: str | None
+) -> ChangedRun:
+    """Return what was changed, or with `done` False would be; `named`: the options that were named.
+
+    `night`: the name of the night that keeps them as well.
+    """
     return ChangedRun(
         schema=SCHEMA,
         run=run.id,
@@ -107,6 +115,7 @@ def changed_run(run: RunRow, change: OptionsChange, named: Sequence[str], *, don
         changed=_changed(change),
         unchanged=[name for name in named if name not in change.new],
         options=options_object(run.options),
+        night=night,
     )
 
 

@@ -28,10 +28,10 @@ from runner.db.evaluation.measurements import measurements
 from runner.db.run_snapshot import Part
 from runner.db.trail import CommandEvent
 from runner.evals.github import is_github_actions, write_step_summary
-from runner.evals.night import decide_night, night_end
+from runner.evals.night import night_end
 from runner.evals.night.advance_night import NightSteps
+from runner.evals.night.change_night import named_for_run
 from runner.evals.night.night_options import read_options
-from runner.evals.night.stored_night import read_night
 from runner.rules.errors import EngineBug, Unreachable, UserError
 from runner.rules.evaluation import workflow_commands
 from runner.rules.evaluation.forms.night_markdown import night_markdown
@@ -146,13 +146,10 @@ class NightCalls:
 
     def _take_options(self, night: NightRow, run_id: int) -> None:
         """Let a run that was loaded by an earlier call have the options that this one names."""
-        named = {name: value for name, value in self.flags.options.items() if name != "on_end"}
         with self.database.read() as connection:
             if runs.find(connection, run_id) is None:
                 return
-            if "budget_ticks" in named:
-                stored = read_night(connection, night)
-                named["budget_ticks"] = decide_night.remaining_ticks(connection, stored, run_id)
+            named = named_for_run(connection, night, run_id, self.flags.options)
         self.events[run_id] = keep_options(self.database, run_id, self._event(run_id), named)
 
     def _event(self, run_id: int) -> CommandEvent:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from runner.db.evaluation.measurements import add_measurement
+from runner.db import stored_options
+from runner.db.evaluation import nights
+from runner.db.evaluation.measurements import add_measurement, lock_night
 from runner.db.runs import RunOptions
 from runner.embedded.loading_lock import loading_lock, occasion_lock
 from runner.embedded.state_folder import StateFolder
+from runner.evals.night.change_night import named_for_run
 from runner.evals.night.compile_night import job_lines
+from runner.evals.night.night_options import read_options
 from runner.intake.job_file import LoadFlags
 from runner.intake.job_file_input import JobFile
 from runner.intake.load import load
@@ -19,6 +23,8 @@ from runner.tables.draft_file import DraftFile
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
+
+    from sqlalchemy import Connection
 
     from runner.db.evaluation.nights import NightRow
     from runner.db.session import Database
@@ -67,7 +73,17 @@ def load_measurement(
         )
         with database.write() as connection:
             add_measurement(connection, night.id, number, loaded.run_id)
+            _take_options(connection, night.id, loaded.run_id, database.now_ms())
     return loaded
+
+
+def _take_options(connection: Connection, night_id: int, run_id: int, now_ms: int) -> None:
+    """Give a run what a command has set of its night since the loading began."""
+    lock_night(connection, night_id)
+    night = nights.find_by_id(connection, night_id)
+    if night is not None:
+        named = read_options(night.options).kept()
+        stored_options.change(connection, run_id, named_for_run(connection, night, run_id, named), now_ms)
 
 
 def run_options(options: NightOptions, *, budget_ticks: int | None) -> RunOptions:
