@@ -18,6 +18,7 @@ from runner.intake.job_file import LoadFlags
 from runner.intake.job_file_input import JobFile
 from runner.intake.load import load
 from runner.rules.evaluation.suite import AGAIN
+from runner.rules.rate_limits import GivenLimits
 from runner.tables.draft_file import DraftFile
 
 if TYPE_CHECKING:
@@ -59,10 +60,11 @@ def load_measurement(
     lines = job_lines(suite, items)
     path = kept / f"{stem}@{occasion}.jsonl"
     _write(path, lines)
+    limits = GivenLimits(tpm=options.tpm, team_tpm=settings.team_tpm)
     with occasion_lock(settings, database, stem):
         loaded = load(
             database,
-            JobFile(path, LoadFlags(model=suite.subjects[0].model)),
+            JobFile(path, LoadFlags(model=suite.subjects[0].model, limits=limits)),
             name=stem,
             new=False,
             occasion=occasion,
