@@ -19,6 +19,7 @@ import time
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
+from runner import __version__
 from runner import settings as settings_of
 from runner.embedded import bug_report, engine_record, log_redaction, processes, system_errors, valkey
 from runner.embedded.children import ChildProcesses
@@ -223,6 +224,7 @@ class Engine:
                 key_fingerprint=key.fingerprint if key else None,
                 base_url=self._settings.base_url,
                 token=self._token,
+                version=__version__,
             ),
         )
 

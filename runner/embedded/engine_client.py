@@ -127,15 +127,9 @@ class EngineClient:
         self._watchers.release()
 
     def _ready_engine(self) -> EngineRecord | None:
-        """Return the record of a ready engine; None where there is none, or a killed one left its record."""
-        engine = engine_record.read(self.home.engine_json)
-        if engine is None or not self.is_engine_alive():
-            return None
-        try:
-            os.kill(engine.pid, 0)
-        except OSError:
-            return None
-        return engine
+        """Return the record of a ready engine; None where there is none."""
+        engine = engine_record.read_alive(self.home.engine_json)
+        return engine if engine is not None and self.is_engine_alive() else None
 
     def _require_same_account(self, engine: EngineRecord) -> None:
         key = self._settings.api_key
