@@ -9,7 +9,7 @@ from runner.rules.redact import one_line, plain
 from runner.rules.states import PauseReason, RunState
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from runner.cli.snapshot import Snapshot
     from runner.db.run_snapshot import RunSnapshot
@@ -116,24 +116,6 @@ def availability_line(snapshot: Snapshot) -> str:
     if snapshot.is_engine_alive is not None:
         return "an engine is at work"
     return f"{text.count(snapshot.stored.heartbeats.alive, 'worker')} at work"
-
-
-def rerun_command(arguments: Sequence[str], occasion: str | None = None) -> str:
-    """Return the command that was typed, quoted, without --new: that would load and pay again.
-
-    With `occasion` it names that one: `today` would be another run tomorrow.
-    """
-    kept = [argument for argument in arguments if argument != "--new"]
-    if occasion is not None:
-        kept = [
-            occasion if before == "--occasion" else _fixed_day(argument, occasion)
-            for before, argument in zip(["", *kept], kept, strict=False)
-        ]
-    return " ".join(["runner", *map(text.shell_word, kept)])
-
-
-def _fixed_day(argument: str, occasion: str) -> str:
-    return f"--occasion={occasion}" if argument.startswith("--occasion=") else argument
 
 
 def _collecting(snapshot: Snapshot) -> str:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from runner.cli.flags import StartFlags
 from runner.cli.printing import print_json, print_note
-from runner.cli.render.ending_text import rerun_command
 from runner.cli.render.live_object import live_object
 from runner.cli.render.load_notes import loaded_lines
 from runner.cli.render.text import error_block
@@ -32,6 +31,7 @@ from runner.evals.night import night_end
 from runner.evals.night.advance_night import NightSteps
 from runner.evals.night.change_night import named_for_run
 from runner.evals.night.night_options import read_options
+from runner.rules.command_line import rerun_command
 from runner.rules.errors import EngineBug, Unreachable, UserError
 from runner.rules.evaluation import workflow_commands
 from runner.rules.evaluation.forms.night_markdown import night_markdown

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runner.cli.printing import print_escaped, print_json, print_note
-from runner.cli.render.ending_text import rerun_command
 from runner.cli.render.summary_table import summary_lines
 from runner.cli.session import budget_prices, work
 from runner.cli.session.context import require_api
@@ -23,6 +22,7 @@ from runner.engine import run_completion
 from runner.intake.input_file import STDIN
 from runner.output.file_owner import refuse_foreign_files, run_tag
 from runner.output.write import write_run
+from runner.rules.command_line import rerun_command
 from runner.rules.errors import UsageError
 from runner.rules.exit_codes import ExitCode
 
