@@ -14,7 +14,7 @@ from sqlalchemy import text
 from runner.db import counters, results, runs
 from runner.db.runs import RunOptions
 from runner.intake import insert_jobs
-from runner.intake.load import LoadResult, load
+from runner.intake.load import LoadResult, WantedRun, load
 from runner.intake.plan_table import plan_table
 from runner.intake.recipe_input import RowFlags, TableInput
 from runner.rules.errors import JobFileError, UsageError
@@ -64,7 +64,8 @@ def input_of(
 
 def loaded(database: Database, source: TableInput, **options: Any) -> LoadResult:
     """Load a table."""
-    return load(database, source, **{"name": None, "new": False, "options": RunOptions(), **options})
+    progress = options.pop("progress", lambda _lines, _bytes: None)
+    return load(database, source, WantedRun(**{"options": RunOptions(), **options}), progress=progress)
 
 
 def count(database: Database, table: str) -> int:

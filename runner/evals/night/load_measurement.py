@@ -16,7 +16,7 @@ from runner.evals.night.compile_night import job_lines
 from runner.evals.night.night_options import read_options
 from runner.intake.job_file import LoadFlags
 from runner.intake.job_file_input import JobFile
-from runner.intake.load import load
+from runner.intake.load import WantedRun, load
 from runner.rules.evaluation.suite import AGAIN
 from runner.rules.rate_limits import GivenLimits
 from runner.tables.draft_file import DraftFile
@@ -65,13 +65,8 @@ def load_measurement(
         loaded = load(
             database,
             JobFile(path, LoadFlags(model=suite.subjects[0].model, limits=limits)),
-            name=stem,
-            new=False,
-            occasion=occasion,
-            options=options,
+            WantedRun(name=stem, occasion=occasion, options=options, is_of_night=True, actor=actor),
             lock=partial(loading_lock, settings),
-            is_of_night=True,
-            actor=actor,
         )
         with database.write() as connection:
             add_measurement(connection, night.id, number, loaded.run_id)
