@@ -8,8 +8,9 @@ import click
 
 from runner.cli import flags
 from runner.cli.printing import print_escaped, print_json, print_note
+from runner.cli.render.changed_object import changed_run, changed_team
 from runner.cli.render.ending_text import resume_command
-from runner.cli.render.option_changes import change_lines, changed_run, changed_team
+from runner.cli.render.option_text import change_lines
 from runner.cli.session import budget_prices
 from runner.cli.session.actor import read_actor
 from runner.cli.session.change_options import ChangedOptions, change_options, plan_options
