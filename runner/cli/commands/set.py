@@ -13,7 +13,6 @@ from runner.cli.render.ending_text import resume_command
 from runner.cli.render.option_text import change_lines
 from runner.cli.session import budget_prices
 from runner.cli.session.actor import read_actor
-from runner.cli.session.change_options import ChangedOptions, change_options, plan_options
 from runner.cli.session.context import existing_database, find_working_run, read_settings
 from runner.cli.session.run_options import set_options
 from runner.rules.errors import UsageError
@@ -22,6 +21,7 @@ from runner.rules.states import RunState
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from runner.cli.session.change_options import ChangedOptions
     from runner.settings import Settings
 
 _OF_TEAM: Final = frozenset({"rpm", "tpm"})
@@ -77,6 +77,8 @@ def command(
         return
     if run is None:
         raise UsageError("which run?", fix="name a run, or give --team for all runs of the team")
+    from runner.cli.session.change_options import change_options, plan_options  # with the steps of nights
+
     with existing_database(settings) as database:
         with database.read() as connection:
             found = find_working_run(connection, run)
