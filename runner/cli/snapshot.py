@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from runner.rules.budget import used_ticks
 from runner.rules.states import JobState, RunState
 from runner.rules.throughput import Throughput
 from runner.rules.worker_presence import WorkerPresence
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 
 FETCHABLE_MS: Final = 24 * 3600 * 1000  # xAI keeps a result for 24 hours
 PROJECTED_FROM_JOBS: Final = 10
-_DONE: Final = (JobState.SUCCEEDED, JobState.FAILED, JobState.HELD, JobState.CANCELLED)
 _OUTSTANDING: Final = (JobState.WAITING, JobState.COLLECTING)
 _UNSETTLED: Final = (*_OUTSTANDING, JobState.SUBMITTING, JobState.STORED)
 
@@ -109,7 +107,7 @@ class Snapshot:
     @property
     def done(self) -> int:
         """Jobs that have ended or are held."""
-        return self.jobs(*_DONE)
+        return self.stored.done
 
     @property
     def throughput(self) -> Throughput:
@@ -143,7 +141,7 @@ class Snapshot:
     @property
     def used_ticks(self) -> int:
         """Ticks that count against a budget: spent, or possibly spent."""
-        return used_ticks({key: n for (kind, key), n in self.counts.items() if kind == "ticks"})
+        return self.stored.used_ticks
 
     @property
     def probable_extra_ticks(self) -> int:

@@ -44,7 +44,7 @@ def upgrade(database: Database, home: Path | None) -> bool:
     if found == HEAD:
         return False
     if found is not None:
-        _refuse_unknown(database, found)
+        refuse_unknown(database, found)
         if home is not None and database.is_sqlite:
             _copy(Path(str(database.url.database)), home, found)
     if not (found is None and database.is_sqlite and _make(database)):
@@ -134,7 +134,7 @@ def is_older(database: Database) -> bool:
     """Return whether `upgrade` would change something. Raises UsageError when a newer version made it."""
     found = revision(database)
     if found is not None:
-        _refuse_unknown(database, found)
+        refuse_unknown(database, found)
     return found != HEAD
 
 
@@ -144,7 +144,7 @@ def need_head(database: Database) -> None:
     if found == HEAD:
         return
     if found is not None:
-        _refuse_unknown(database, found)
+        refuse_unknown(database, found)
     else:
         database_checks.check_schema_rights(database)
     is_at = f"is at schema {found}" if found else "has no schema yet"
@@ -181,7 +181,7 @@ def _config() -> Config:
     return config
 
 
-def _refuse_unknown(database: Database, found: str) -> None:
+def refuse_unknown(database: Database, found: str) -> None:
     """Raise UsageError for a revision that is not among ours: of a newer version, or of another program."""
     from alembic.script import ScriptDirectory
     from alembic.util import CommandError

@@ -15,11 +15,13 @@ from runner.db import (
     models_of_run,
     run_series,
     runs,
+    trail,
     workers,
 )
 from runner.db.job_selection import JobSelection
 from runner.db.session import clock_ms
 from runner.rules.bucket_width import lately_since_ms
+from runner.rules.budget import used_ticks
 from runner.rules.event_kinds import EventKind
 from runner.rules.exit_codes import ExitCode, run_exit_code
 from runner.rules.prices import prices_as_of
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 
 EXAMPLES_MAX: Final = 10
 _OUTSTANDING: Final = (JobState.WAITING, JobState.COLLECTING)
+_DONE: Final = (JobState.SUCCEEDED, JobState.FAILED, JobState.HELD, JobState.CANCELLED)
 _HELD: Final = JobSelection(states=frozenset({JobState.HELD}))
 _LOST: Final = JobSelection(states=frozenset({JobState.HELD}), lost=True)
 
@@ -76,7 +79,8 @@ class RunSnapshot:
     """One run at `as_of_ms`, the database's clock; a part that was not asked for is empty.
 
     `last_started_ms`: when a command last started the run. `oldest_out_ms`: when the oldest outstanding
-    answer was accepted. `examples`: a custom_id for each error code or flaw.
+    answer was accepted. `examples`: a custom_id for each error code or flaw. `has_new_budget`: its budget
+    has paused the run, and a command has set another since, or none.
     """
 
     as_of_ms: int
@@ -89,6 +93,23 @@ class RunSnapshot:
     held: HeldJobs = field(default_factory=HeldJobs)
     events: Sequence[Row[Any]] = ()
     ended_lately: EndedLately | None = None
+    has_new_budget: bool = False
+
+    @property
+    def done(self) -> int:
+        """Return the number of jobs that have ended or are held."""
+        return sum(self.counts.get(("state", state), 0) for state in _DONE)
+
+    @property
+    def used_ticks(self) -> int:
+        """Return the ticks that count against a budget: spent, or possibly spent."""
+        return used_ticks({key: n for (kind, key), n in self.counts.items() if kind == "ticks"})
+
+    @property
+    def is_budget_raised(self) -> bool:
+        """Return whether another budget was set since the run was paused by one, and is not used up."""
+        budget_ticks = self.run.options.budget_ticks
+        return self.has_new_budget and (budget_ticks is None or self.used_ticks < budget_ticks)
 
     @property
     def has_stopped(self) -> bool:
@@ -178,6 +199,8 @@ def _read(
         held=_held(connection, run.id) if Part.HELD in parts and has_held else HeldJobs(),
         events=events.of_run(connection, run.id) if Part.EVENTS in parts else (),
         ended_lately=_ended_lately(connection, run, now_ms, last_started_ms, parts),
+        has_new_budget=run.pause_reason == PauseReason.BUDGET
+        and "budget_ticks" in trail.set_since_pause(connection, run.id),
     )
 
 

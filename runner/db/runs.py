@@ -35,8 +35,8 @@ class RunOptions:
 
     `rpm` and `tpm`: None is not given, 0 is no limit at all. `limit`: only the first jobs of the file, up to
     this number. `budget_ticks`: None is no budget. `fail_on`: the flaws (chat_completion) that fail a job.
-    `on_end`: the shell command to call when the run ends: by the engine where the run is detached, else by
-    the command that follows the run.
+    `on_end`: the shell command to call when the run ends: by the command that follows the run; where none
+    does, by the engine of a run with `is_detached`, which stays once --detach was given.
     """
 
     rpm: int | None = None

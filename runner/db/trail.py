@@ -87,6 +87,16 @@ def names_of_removed_runs(connection: Connection) -> dict[int, str]:
     return {run_id: name for run_id, name in connection.execute(query, {"kind": EventKind.REMOVED}) if run_id}
 
 
+def set_since_pause(connection: Connection, run_id: int) -> frozenset[str]:
+    """Return the names of the options that commands have set since a run was last paused."""
+    query = text(
+        "SELECT new FROM run_events WHERE run_id = :run AND kind = :set AND id > (SELECT COALESCE(MAX(id), 0)"
+        " FROM run_events WHERE run_id = :run AND kind = 'paused')"
+    )
+    found = connection.execute(query, {"run": run_id, "set": EventKind.SET}).scalars()
+    return frozenset(name for new in found for name in json.loads(new or "{}"))
+
+
 def recorded_by(
     actor: Actor, *, old: Mapping[str, Any] = NOTHING, new: Mapping[str, Any] = NOTHING
 ) -> RecordEvent:

@@ -19,6 +19,7 @@ import time
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
+from runner import __version__
 from runner import settings as settings_of
 from runner.embedded import bug_report, engine_record, log_redaction, processes, system_errors, valkey
 from runner.embedded.children import ChildProcesses
@@ -182,11 +183,11 @@ class Engine:
             self._write_record()
 
     def _start_on_end(self) -> None:
-        """Call the --on-end commands of detached runs in a thread: no command may watch them."""
+        """Call the --on-end commands of detached runs that no command follows, in a thread."""
         if self._on_end_thread.is_alive() or not self._home.detached.exists():
             return
         self._on_end_thread = threading.Thread(
-            target=_call_on_end, args=[self._database], name="on-end", daemon=True
+            target=_call_on_end, args=[self._database, self._home], name="on-end", daemon=True
         )
         self._on_end_thread.start()
 
@@ -203,6 +204,8 @@ class Engine:
             if self._workload and self._workload.has_work:
                 self._attached.release()
                 return False
+            if self._on_end_thread.is_alive():
+                self._on_end_thread.join()  # it may have looked before the last run ended
             self._start_on_end()
             self._on_end_thread.join()
             self._home.detached.unlink(missing_ok=True)
@@ -221,14 +224,15 @@ class Engine:
                 key_fingerprint=key.fingerprint if key else None,
                 base_url=self._settings.base_url,
                 token=self._token,
+                version=__version__,
             ),
         )
 
 
-def _call_on_end(database: Database) -> None:
+def _call_on_end(database: Database, home: StateFolder) -> None:
     from runner.embedded import on_end
 
-    for problem in on_end.call_for_detached(database, to=sys.stderr):
+    for problem in on_end.call_for_detached(database, home, to=sys.stderr):
         log.warning("on_end.failed cause=%s", problem)
 
 

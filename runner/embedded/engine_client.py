@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runner.embedded.engine_record import EngineRecord
+    from runner.embedded.file_lock import FileLock
     from runner.rules.errors import UserError
     from runner.settings import Settings
 
@@ -44,6 +45,7 @@ class EngineClient:
         self._engine_lock = self.home.engine_lock()
         self._attached = self.home.attached_lock()
         self._watchers = self.home.watchers_lock()
+        self._followed: list[FileLock] = []
         self._child_pid: int | None = None
         self._has_failed = False
         self._report: Path | None = None  # bug report of the last engine that this command started
@@ -89,6 +91,12 @@ class EngineClient:
         """Make the engine stay without watching commands until its active runs have ended."""
         self.home.detached.touch(mode=0o600)
 
+    def follow(self, run_id: int) -> None:
+        """Leave the --on-end call of a run to this command, until it releases its locks or dies."""
+        lock = self.home.followers_lock(run_id)
+        lock.acquire_shared()
+        self._followed.append(lock)
+
     def has_other_holders(self) -> bool:
         """Return whether other commands watch this engine."""
         alone = self._watchers.try_acquire_exclusive()
@@ -113,19 +121,15 @@ class EngineClient:
 
     def release(self) -> None:
         """Release the locks without waiting for the engine."""
+        for lock in self._followed:
+            lock.release()
         self._attached.release()
         self._watchers.release()
 
     def _ready_engine(self) -> EngineRecord | None:
-        """Return the record of a ready engine; None where there is none, or a killed one left its record."""
-        engine = engine_record.read(self.home.engine_json)
-        if engine is None or not self.is_engine_alive():
-            return None
-        try:
-            os.kill(engine.pid, 0)
-        except OSError:
-            return None
-        return engine
+        """Return the record of a ready engine; None where there is none."""
+        engine = engine_record.read_alive(self.home.engine_json)
+        return engine if engine is not None and self.is_engine_alive() else None
 
     def _require_same_account(self, engine: EngineRecord) -> None:
         key = self._settings.api_key

@@ -28,6 +28,8 @@ class EngineRecord:
     base_url: str
     # Random hex; every child process has it in its environment.
     token: str
+    # Version of runner; "" of one that did not record it.
+    version: str = ""
 
 
 def write(path: Path, record: EngineRecord) -> None:
@@ -38,12 +40,28 @@ def write(path: Path, record: EngineRecord) -> None:
 
 
 def read(path: Path) -> EngineRecord | None:
-    """Return the engine's record; None when the file is missing or has another form."""
+    """Return the engine's record; None when the file is missing or has another form.
+
+    What a newer version records besides is left out.
+    """
     try:
         fields = json.loads(path.read_bytes())
-        return EngineRecord(**{**fields, "workers": tuple(fields["workers"])})
+        known = {name: fields[name] for name in EngineRecord.__dataclass_fields__ if name in fields}
+        return EngineRecord(**{**known, "workers": tuple(fields["workers"])})
     except (OSError, ValueError, TypeError, KeyError):
         return None
+
+
+def read_alive(path: Path) -> EngineRecord | None:
+    """Return the record of an engine whose process is alive; else None: a killed one leaves its record."""
+    engine = read(path)
+    if engine is None:
+        return None
+    try:
+        os.kill(engine.pid, 0)
+    except OSError:
+        return None
+    return engine
 
 
 def remove(path: Path, token: str) -> None:

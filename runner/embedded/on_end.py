@@ -16,6 +16,7 @@ from runner.rules.json_object import encoded
 if TYPE_CHECKING:
     from runner.db.run_snapshot import RunSnapshot
     from runner.db.session import Database
+    from runner.embedded.state_folder import StateFolder
 
 
 def call(database: Database, run_id: int, *, to: IO[Any]) -> str | None:
@@ -25,22 +26,52 @@ def call(database: Database, run_id: int, *, to: IO[Any]) -> str | None:
     environment and the run's summary as JSON on stdin; its output goes to `to`. Return what went wrong, else
     None. A failure changes nothing in the run.
     """
-    with database.write() as connection:
-        ended = run_snapshot.read(connection, run_id, Part.EXAMPLES)
-        command = ended.run.options.on_end if ended else None
-        if ended is None or not command or not ended.has_stopped:
-            return None
-        if not runs.claim_on_end(connection, run_id, ended.as_of_ms):
-            return None
-    summary = ended.summary(files_of_run(ended.run))
-    return call_on_end(command, encoded(summary), _variables(ended), to=to)
+    ended = _claimed(database, run_id)
+    return None if ended is None else _call(ended, to=to)
 
 
-def call_for_detached(database: Database, *, to: IO[Any]) -> list[str]:
-    """Call the commands of ended runs that were started with --detach; return what went wrong, one each."""
+def call_for_detached(database: Database, home: StateFolder, *, to: IO[Any]) -> list[str]:
+    """Call the commands of ended runs that were ever started with --detach; return what went wrong, one each.
+
+    A command that follows a run makes the call itself, after it has written the files.
+    """
     with database.read() as connection:
         run_ids = [run.id for run in runs.with_on_end(connection) if run.options.is_detached]
-    return [problem for run_id in run_ids if (problem := call(database, run_id, to=to))]
+    problems = []
+    for run_id in run_ids:
+        ended = _claimed_unfollowed(database, home, run_id)
+        if ended is not None and (problem := _call(ended, to=to)):
+            problems.append(problem)
+    return problems
+
+
+def _claimed_unfollowed(database: Database, home: StateFolder, run_id: int) -> RunSnapshot | None:
+    """Claim the call of an ended run that no command follows; None where there is nothing to call.
+
+    A command that comes meanwhile waits for the claim, not for the call.
+    """
+    followers = home.followers_lock(run_id)
+    if not followers.try_acquire_exclusive():
+        followers.release()
+        return None
+    try:
+        return _claimed(database, run_id)
+    finally:
+        followers.release()
+
+
+def _claimed(database: Database, run_id: int) -> RunSnapshot | None:
+    """Claim the call of a run that has ended; None where it has not, has no command, or was claimed."""
+    with database.write() as connection:
+        ended = run_snapshot.read(connection, run_id, Part.EXAMPLES)
+        if ended is None or not ended.run.options.on_end or not ended.has_stopped:
+            return None
+        return ended if runs.claim_on_end(connection, run_id, ended.as_of_ms) else None
+
+
+def _call(ended: RunSnapshot, *, to: IO[Any]) -> str | None:
+    summary = ended.summary(files_of_run(ended.run))
+    return call_on_end(ended.run.options.on_end or "", encoded(summary), _variables(ended), to=to)
 
 
 def _variables(ended: RunSnapshot) -> dict[str, str]:

@@ -129,6 +129,10 @@ class StateFolder:
         """Return the lock by which commands detect each other (shared); the engine never takes it."""
         return FileLock(self.locks / "watchers.lock")
 
+    def followers_lock(self, run_id: int) -> FileLock:
+        """Return the lock that commands hold shared while they follow a run: they call --on-end."""
+        return FileLock(self.locks / f"followers-{run_id}.lock")
+
     def load_lock(self, sha256: str) -> FileLock:
         """Return the lock that a command holds while it loads the input with this sha256."""
         return FileLock(self.locks / f"load-{sha256}.lock")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -46,6 +45,33 @@ class RecheckCounts:
         self.invalid += invalid
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _PageMoves:
+    """The jobs of a page whose answers are another thing by `recipe`; `moved_before` have moved before."""
+
+    run_id: int
+    recipe: str
+    changed: Sequence[Rechecked]
+    event: CommandEvent
+    moved_before: int
+
+    def move(self, connection: Connection, deltas: Deltas) -> tuple[list[Rechecked], CommandEvent]:
+        """Move the jobs; return those that moved, and the event with them.
+
+        The run is locked after them, as a retry does. Raises UsageError.
+        """
+        moved = recheck_moves.move(connection, self.changed, deltas)
+        runs.lock(connection, self.run_id)
+        run = runs.find(connection, self.run_id)
+        if run is not None and run.recipe is not None and has_repair(run.recipe) != has_repair(self.recipe):
+            _refuse_switched(self.run_id, is_on=has_repair(run.recipe))
+        event = self.event
+        if moved:
+            new = {"jobs": self.moved_before + len(moved)}
+            event = event.extended(connection, clock_ms(connection), EventKind.RECHECKED, new=new)
+        return [row for row in self.changed if row.job_id in moved], event
+
+
 def recheck_answers(
     database: Database, event: CommandEvent, run_id: int, recipe: str, *, dry_run: bool
 ) -> RecheckCounts:
@@ -62,9 +88,10 @@ def recheck_answers(
         for page in _pages(database, run_id, state):
             changed = _changed(page, state, rules, counts)
             if changed and not dry_run:
-                so_far = counts.changed
-                step = partial(_move, run_id, recipe, changed, event, so_far)
-                changed, event = user_moves.move_chunk(database, step)
+                page_moves = _PageMoves(
+                    run_id=run_id, recipe=recipe, changed=changed, event=event, moved_before=counts.changed
+                )
+                changed, event = user_moves.move_chunk(database, page_moves.move)
             counts.add(changed)
     return counts
 
@@ -106,30 +133,6 @@ def _rechecked(row: Row[Any], state: JobState, rules: Recheck) -> Rechecked | No
         repair=found.repair,
         error=found.error,
     )
-
-
-def _move(
-    run_id: int,
-    recipe: str,
-    changed: Sequence[Rechecked],
-    event: CommandEvent,
-    so_far: int,
-    connection: Connection,
-    deltas: Deltas,
-) -> tuple[list[Rechecked], CommandEvent]:
-    """Move jobs, of which `so_far` have moved; return those that moved, and the event with them.
-
-    The run is locked after them, as a retry does.
-    """
-    moved = recheck_moves.move(connection, changed, deltas)
-    runs.lock(connection, run_id)
-    run = runs.find(connection, run_id)
-    if run is not None and run.recipe is not None and has_repair(run.recipe) != has_repair(recipe):
-        _refuse_switched(run_id, is_on=has_repair(run.recipe))
-    if moved:
-        new = {"jobs": so_far + len(moved)}
-        event = event.extended(connection, clock_ms(connection), EventKind.RECHECKED, new=new)
-    return [row for row in changed if row.job_id in moved], event
 
 
 def _refuse_switched(run_id: int, *, is_on: bool) -> NoReturn:

@@ -17,6 +17,7 @@ from runner.rules.counted import count
 from runner.rules.diagnostics import Diagnostic
 from runner.rules.not_jobs import not_jobs
 from runner.rules.other_file import cure_for
+from runner.rules.rate_limits import NOT_GIVEN, GivenLimits
 from runner.rules.request import Defaults, Request, read_request
 from runner.tables.lines import OTHER_FILE, WHOLE_FILE, Line, LineReader
 
@@ -41,13 +42,13 @@ class LoadFlags:
     """The flags that decide which requests a file becomes; models and `skip_bad` are part of the identity.
 
     `model` is for lines that name none, `model_for_all` for every line; `is_model_given`: the first is not
-    the default. `tpm` is the limit in tokens per minute that a request must fit into.
+    the default. `limits` are those that were given, which a prompt has to fit.
     """
 
     model: str = models.DEFAULT
     skip_bad: bool = False
     strict: bool = False
-    tpm: float | None = None
+    limits: GivenLimits = NOT_GIVEN
     model_for_all: str | None = None
     is_model_given: bool = False
 
@@ -123,7 +124,7 @@ class JobFileReader:
     def requests(self) -> Iterator[tuple[Line, Request]]:
         """Yield the good lines with their requests, in order."""
         flags = self._flags
-        defaults = Defaults(model=flags.model, tpm=flags.tpm, model_for_all=flags.model_for_all)
+        defaults = Defaults(model=flags.model, limits=flags.limits, model_for_all=flags.model_for_all)
         add_to_tally = self._tally.add
         for item in self.lines:
             if self.is_no_job_file:

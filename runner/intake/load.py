@@ -60,29 +60,39 @@ class LoadResult:
     event: CommandEvent | None = None
 
 
-def load(  # noqa: PLR0913 - what is loaded, as what, by whom, and how it is followed
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WantedRun:
+    """The run that an input is to be: a new one, unless it was loaded so before and `new` is False.
+
+    `name` is None where that of the file is taken. `occasion` is part of the identity. `is_of_night`: the run
+    is that of a night, and may have its name. `actor`: the command that loads it; None in a worker.
+    """
+
+    options: RunOptions
+    name: str | None = None
+    new: bool = False
+    occasion: str | None = None
+    is_of_night: bool = False
+    actor: Actor | None = None
+
+
+def load(
     database: Database,
     source: RunInput,
+    wanted: WantedRun,
     *,
-    name: str | None,
-    new: bool,
-    options: RunOptions,
-    occasion: str | None = None,
     lock: Callable[[str], AbstractContextManager[object]] = lambda _: nullcontext(),
     progress: Progress = lambda _lines, _bytes: None,
     tally: Tally | None = None,
-    is_of_night: bool = False,
-    actor: Actor | None = None,
 ) -> LoadResult:
     """Load an input as a run, unless it is loaded already; return which run that is.
 
-    `occasion` is part of the identity; the caller holds a lock of stem and occasion. `lock` returns the
-    state folder's lock of a name. `progress` is called with (lines, bytes) read so far,
-    after each chunk. `tally` adds up the requests for an estimate. `is_of_night`: the run is that of a night,
-    and may have its name. `actor`: the command that loads it; None in a worker. Raises JobFileError or
-    TableError with the bad lines (nothing is loaded), UsageError where a run of this name or path has other
-    content.
+    The caller holds a lock of stem and occasion. `lock` returns the state folder's lock of a name. `progress`
+    is called with (lines, bytes) read so far, after each chunk. `tally` adds up the requests for an estimate.
+    Raises JobFileError or TableError with the bad lines (nothing is loaded), UsageError where a run of this
+    name or path has other content.
     """
+    name, occasion = wanted.name, wanted.occasion
     sha256, size_bytes = source.digest()
     same = _identity(database, source, sha256, name, occasion)
     path = source.path
@@ -91,12 +101,12 @@ def load(  # noqa: PLR0913 - what is loaded, as what, by whom, and how it is fol
             _find_complete(database, partial)
     with lock(same), new_jobs.shared_lock(database, same):
         found = _find_complete(database, same)
-        if found is not None and not new:
+        if found is not None and not wanted.new:
             return _loaded_before(found)
-        if not new:
-            _refuse_conflict(database, path, name, occasion, sha256, is_of_night=is_of_night)
-        run_name = new_run_name(database, name or _stem(path), name, occasion, new=new)
-        twin = _same_content(database, sha256, is_expected=new or name or occasion)
+        if not wanted.new:
+            _refuse_conflict(database, path, wanted, sha256)
+        run_name = new_run_name(database, name or _stem(path), name, occasion, new=wanted.new)
+        twin = _same_content(database, sha256, is_expected=wanted.new or name or occasion)
         with database.write() as connection:
             run_id = runs.begin(
                 connection,
@@ -104,13 +114,13 @@ def load(  # noqa: PLR0913 - what is loaded, as what, by whom, and how it is fol
                 name=run_name,
                 input_path=str(path.resolve()),
                 input_sha256=sha256,
-                options=options,
+                options=wanted.options,
                 now_ms=database.now_ms(),
                 occasion=occasion,
                 recipe=source.recipe,
                 needs=source.needs,
             )
-            event = _recorded(connection, run_id, actor, options, database.now_ms())
+            event = _recorded(connection, run_id, wanted, database.now_ms())
         with _removed_on_error(database, run_id):
             reading = source.read(tally or Tally(day_of(database.now_ms())))
             JobInserter(database, run_id, reading, progress).insert_all(size_bytes)
@@ -137,14 +147,12 @@ def load(  # noqa: PLR0913 - what is loaded, as what, by whom, and how it is fol
         )
 
 
-def _recorded(
-    connection: Connection, run_id: int, actor: Actor | None, options: RunOptions, now_ms: int
-) -> CommandEvent | None:
+def _recorded(connection: Connection, run_id: int, wanted: WantedRun, now_ms: int) -> CommandEvent | None:
     """Record that a command loads a run, with the options that it gives it."""
-    if actor is None:
+    if wanted.actor is None:
         return None
-    event = CommandEvent(actor=actor, run_id=run_id)
-    return event.extended(connection, now_ms, EventKind.LOADED, new=options_in_force(options))
+    event = CommandEvent(actor=wanted.actor, run_id=run_id)
+    return event.extended(connection, now_ms, EventKind.LOADED, new=options_in_force(wanted.options))
 
 
 def _with_total(
@@ -222,20 +230,13 @@ def _partly_loaded(database: Database, source: Path, name: str | None, same: str
         ]
 
 
-def _refuse_conflict(
-    database: Database,
-    source: Path,
-    name: str | None,
-    occasion: str | None,
-    sha256: str,
-    *,
-    is_of_night: bool,
-) -> None:
+def _refuse_conflict(database: Database, source: Path, wanted: WantedRun, sha256: str) -> None:
     """Raise UsageError where a run has the same name or path in this occasion, but other content or flags.
 
-    Or where a night has the name, unless the run `is_of_night`.
+    Or where a night has the name, unless the run is that of a night.
     """
-    if not is_of_night:
+    name, occasion = wanted.name, wanted.occasion
+    if not wanted.is_of_night:
         refuse_name_of_night(database, name or _stem(source), occasion)
     if occasion is None:
         _refuse_other_content(database, source, name, sha256)

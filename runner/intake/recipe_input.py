@@ -11,6 +11,7 @@ from runner.intake.run_input import SkippedRow
 from runner.rules.counted import count
 from runner.rules.framed_request import FramedRequests
 from runner.rules.needs import LABELS
+from runner.rules.rate_limits import NOT_GIVEN, GivenLimits
 from runner.rules.request import Defaults
 from runner.rules.row_faults import SHOWN, row_fault_sentence, row_fault_sentences
 from runner.rules.table_faults import TableFault
@@ -34,11 +35,11 @@ KEPT: Final = 1_000  # faults and warnings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowFlags:
-    """The flags that decide whether a table is loaded. `tpm`: tokens a minute that a request has to fit."""
+    """The flags that decide whether a table is loaded. `limits`: given, for a prompt to fit."""
 
     skip_bad: bool = False
     strict: bool = False
-    tpm: float | None = None
+    limits: GivenLimits = NOT_GIVEN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +95,7 @@ class TablePass:
         self._bad_rows = 0
         self._table_faults = 0  # of its header or its end: there is no row to skip
         self._compiled = CompiledTable(source.plan, self._open, self._note)
-        defaults = Defaults(model=source.model, tpm=source.flags.tpm)
+        defaults = Defaults(model=source.model, limits=source.flags.limits)
         self._framed = FramedRequests(source.plan.frame, defaults)
 
     @property

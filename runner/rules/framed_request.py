@@ -35,7 +35,7 @@ class FramedRequests:
         probe, self.diagnostics = read_request(frame.line("row-1", orjson.dumps(_PROBE)), 1, defaults)
         self._shared = probe
         self._shared_tokens = 0 if probe is None else probe.prompt_tokens_estimate - _tokens(_PROBE, [])
-        self._unchecked = 0.0 if probe is None else tokens_unchecked(probe.model, defaults.tpm)
+        self._unchecked = 0.0 if probe is None else tokens_unchecked(probe.model, defaults.limits)
         self._known = {(one.code, one.reason) for one in self.diagnostics}
 
     def request(self, custom_id: str, content: bytes, row: int) -> tuple[Request | None, list[Diagnostic]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Final
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,13 +27,16 @@ class GivenLimits:
             tpm if self.team_tpm is None else self.team_tpm,
         )
 
-    @property
-    def prompt_tpm(self) -> float | None:
-        """Return the tokens a minute that a prompt has to fit; None: those of its model."""
-        numbers = [one for one in (self.tpm, self.team_tpm) if one]
-        if numbers:
-            return min(numbers)
-        return math.inf if self.team_tpm == 0 else None
+    def prompt_tpm(self, model_tpm: float) -> float:
+        """Return the tokens a minute that one prompt has to fit, by the smallest limit; inf: by none.
+
+        `model_tpm` is the limit of the model that answers, in whose place the team's stands.
+        """
+        of_all_runs = model_tpm if self.team_tpm is None else self.team_tpm
+        return min((one for one in (of_all_runs, self.tpm) if one), default=math.inf)
+
+
+NOT_GIVEN: Final = GivenLimits()
 
 
 def lower(one: int, other: int) -> int:

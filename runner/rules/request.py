@@ -13,6 +13,7 @@ from runner.rules.json_faults import column_of
 from runner.rules.other_line import CONVERT
 from runner.rules.output_estimate import assumed_output
 from runner.rules.parse_line import body_and_metadata, parse_line, with_line_path
+from runner.rules.rate_limits import NOT_GIVEN, GivenLimits
 from runner.rules.strict_json import parse_object
 from runner.rules.validate import Validation, validate
 
@@ -24,12 +25,12 @@ if TYPE_CHECKING:
 class Defaults:
     """Settings of a run that apply to all its lines.
 
-    `model` is used for lines that name none, `model_for_all` for all lines. `tpm` is the user's limit of
-    tokens a minute: None if not given (the model's own limit applies), `math.inf` for no limit.
+    `model` is used for lines that name none, `model_for_all` for all lines. `limits`
+    are those that were given, beside the model's own: a prompt has to fit them.
     """
 
     model: str
-    tpm: float | None = None
+    limits: GivenLimits = NOT_GIVEN
     model_for_all: str | None = None
 
 
@@ -62,7 +63,7 @@ def read_request(raw: bytes, line: int, defaults: Defaults) -> tuple[Request | N
     parsed = parse_line(value, line, defaults.model, defaults.model_for_all)
     if has_refusal(parsed.problems):
         return None, _of_other_service(value, line) or _diagnostics(raw, line, parsed.problems)
-    validation = validate(parsed.body, defaults.tpm)
+    validation = validate(parsed.body, defaults.limits)
     diagnostics: list[Diagnostic] = []
     if parsed.problems or validation.problems:
         problems = [*parsed.problems, *(with_line_path(problem, parsed) for problem in validation.problems)]
@@ -87,12 +88,12 @@ def read_request(raw: bytes, line: int, defaults: Defaults) -> tuple[Request | N
     )
 
 
-def validate_with_model(body: bytes, model: str, tpm: float | None) -> Validation:
-    """Return what `validate` finds in a stored body with another model. `tpm`: as in `validate`."""
+def validate_with_model(body: bytes, model: str, limits: GivenLimits) -> Validation:
+    """Return what `validate` finds in a stored body with another model."""
     value = parse_object(body)
     if isinstance(value, Problem):  # not by what is stored today; an older version may have stored it
         return Validation([value], True, None, 0, None, assumed_output({}, None), False)
-    return validate({**value, "model": model}, tpm)
+    return validate({**value, "model": model}, limits)
 
 
 def splice_deferred(body: bytes) -> bytes:

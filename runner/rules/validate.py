@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from functools import lru_cache
 from hashlib import blake2b
 from math import inf
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
 
@@ -22,6 +22,9 @@ from runner.rules.messages import check_messages, leading_count, message_list_pr
 from runner.rules.money import PRIORITY
 from runner.rules.output_estimate import OutputRange, assumed_output
 from runner.rules.tokens import text_tokens
+
+if TYPE_CHECKING:
+    from runner.rules.rate_limits import GivenLimits
 
 _CACHED: Final = 64
 _MODEL_CHARACTERS_MAX: Final = 200  # the key of a counter, in an index
@@ -58,8 +61,8 @@ class _Shared(NamedTuple):
     tpm: float
 
 
-def validate(body: dict[str, Any], tpm: float | None) -> Validation:
-    """Validate a body that has a model. `tpm`: allowed tokens a minute, None for the model's own limit."""
+def validate(body: dict[str, Any], limits: GivenLimits) -> Validation:
+    """Validate a body that has a model. `limits`: those that were given, beside the model's own."""
     settings = body.copy()
     messages = settings.pop("messages", None)
     if problem := message_list_problem(messages):
@@ -69,8 +72,8 @@ def validate(body: dict[str, Any], tpm: float | None) -> Validation:
     shared = _validate_shared(settings, messages[:count])
     problems: list[Problem] = []
     tokens = shared.prompt_tokens + check_messages(messages[count:], problems, first=count)
-    if tokens > shared.context_tokens or tokens > (shared.tpm if tpm is None else tpm):
-        problems.extend(_too_large(body["model"], tokens, shared, tpm))
+    if tokens > shared.context_tokens or tokens > limits.prompt_tpm(shared.tpm):
+        problems.extend(_too_large(body["model"], tokens, shared, limits))
     refused = shared.refused or has_refusal(problems)
     return Validation(
         shared.problems + problems,
@@ -83,10 +86,10 @@ def validate(body: dict[str, Any], tpm: float | None) -> Validation:
     )
 
 
-def tokens_unchecked(model: str, tpm: float | None) -> float:
-    """Return up to how many tokens `validate` accepts a prompt without looking further. `tpm`: as there."""
-    context_tokens, own_tpm = _limits(models.facts(model))
-    return min(context_tokens, own_tpm if tpm is None else tpm)
+def tokens_unchecked(model: str, limits: GivenLimits) -> float:
+    """Return up to how many tokens `validate` accepts a prompt without looking further."""
+    context_tokens, model_tpm = _limits(models.facts(model))
+    return min(context_tokens, limits.prompt_tpm(model_tpm))
 
 
 def _validate_shared(settings: dict[str, Any], leading: list[Any]) -> _Shared:
@@ -184,28 +187,30 @@ def _unknown_model(name: str) -> Problem:
     )
 
 
-def _too_large(model: str, tokens: int, shared: _Shared, tpm: float | None) -> list[Problem]:
+def _too_large(model: str, tokens: int, shared: _Shared, limits: GivenLimits) -> list[Problem]:
+    context_tokens, prompt_tpm = shared.context_tokens, limits.prompt_tpm(shared.tpm)
     about = f"the prompt is about {tokens:,} tokens"
     problems = []
-    if tokens > shared.context_tokens:
-        is_certain = tokens > shared.context_tokens * _CONTEXT_MARGIN
+    if tokens > context_tokens:
+        is_certain = tokens > context_tokens * _CONTEXT_MARGIN
         problems.append(
             Problem(
                 code="prompt-above-context" if is_certain else "prompt-near-context",
                 path=("messages",),
-                reason=f"{about}; {model} takes {shared.context_tokens:,}",
+                reason=f"{about}; {model} takes {context_tokens:,}",
                 fix="shorten it, split the job, or name a model with a larger window",
                 severity="refused" if is_certain else "warning",
             )
         )
-    allowed = shared.tpm if tpm is None else tpm
-    if tokens > allowed:
+    if tokens > prompt_tpm:
         problems.append(
             Problem(
                 code="prompt-above-tpm",
                 path=("messages",),
-                reason=f"{about}; {allowed:,.0f} a minute are allowed, so it could never be sent",
-                fix="shorten it, raise --tpm, or set your team's limit: RUNNER_TEAM_TPM",
+                reason=f"{about}; {prompt_tpm:,.0f} a minute are allowed, so it could never be sent",
+                fix="shorten it, or raise --tpm"
+                if prompt_tpm == limits.tpm
+                else "shorten it, or set your team's limit: RUNNER_TEAM_TPM",
             )
         )
     return problems

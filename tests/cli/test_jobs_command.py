@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from test_commands import Place
 
-from runner.cli.render.typed_command import command_without
 from runner.db import listed_jobs
+from runner.rules.command_line import command_without
 
 if TYPE_CHECKING:
     from pathlib import Path

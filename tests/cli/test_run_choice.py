@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from sqlalchemy import text
@@ -13,7 +13,7 @@ from runner.cli.session.run_choice import RunChoice, choose_run
 from runner.db.runs import RunOptions
 from runner.intake.job_file import LoadFlags
 from runner.intake.job_file_input import JobFile
-from runner.intake.load import load
+from runner.intake.load import WantedRun, load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,11 +58,11 @@ def chosen(
 
 
 def begun(
-    database: Database, source: Path, occasion: str, state: str = "running", hours: float = 0, **more: object
+    database: Database, source: Path, occasion: str, state: str = "running", hours: float = 0, **more: Any
 ) -> int:
     """Load a run of an occasion as if at so many hours after STARTED_MS, and give it a state."""
-    given = {"name": None, "new": False, "options": RunOptions(), **more}
-    run = load(database, JobFile(source, LoadFlags()), occasion=occasion, **given).run_id  # type: ignore[arg-type]
+    wanted = WantedRun(**{"options": RunOptions(), "occasion": occasion, **more})
+    run = load(database, JobFile(source, LoadFlags()), wanted).run_id
     with database.write() as connection:
         connection.execute(
             text("UPDATE runs SET state = :state, created_at_ms = :at WHERE id = :id"),

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from runner.cli.flags import Duration, NumberOrNone
 from runner.cli.render import text
-from runner.cli.render.ending_text import rerun_command
 from runner.cli.render.summary_table import summary_lines
 from runner.cli.render.text import warning_lines
 from runner.cli.session.recent_growth import RecentGrowth
+from runner.rules.command_line import rerun_command
 from runner.rules.diagnostics import Diagnostic
 from runner.rules.errors import UserError
 from runner.rules.explain import explain

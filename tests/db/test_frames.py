@@ -15,6 +15,7 @@ from runner.db.frames import StoredFrame
 from runner.db.job_ids import job_id
 from runner.db.job_selection import JobSelection
 from runner.db.new_rows import NewRow
+from runner.rules.rate_limits import NOT_GIVEN
 from runner.rules.request import validate_with_model
 from runner.rules.states import JobState
 
@@ -106,7 +107,7 @@ def test_another_model_is_put_into_the_whole_body(database: Database) -> None:
 
     def validate(body: bytes) -> Validation:
         seen.append(body)
-        return validate_with_model(body, model="grok-4", tpm=None)
+        return validate_with_model(body, model="grok-4", limits=NOT_GIVEN)
 
     driver.in_transaction(
         lambda c, d: model_moves.retry_with_model(c, driver.run_id, chosen, "grok-4", validate, NOW_MS, d)

@@ -14,10 +14,11 @@ from alembic import command
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from schema_facts import differences
+from sqlalchemy import text
 
 from runner.db import leases, migrate, results, runs
 from runner.db.session import Database
-from runner.embedded import upgrade
+from runner.embedded import engine_record, upgrade
 from runner.embedded.state_folder import StateFolder
 from runner.rules.errors import UsageError
 
@@ -225,6 +226,64 @@ def test_an_embedded_database_is_not_changed_under_an_engine(
 
     assert migrate.revision(database) == migrate.HEAD
     database.close()
+
+
+@pytest.mark.parametrize(
+    ("version", "named"),
+    [("0.0.9", "version 0.0.9 is at work"), ("", "an older version is at work")],
+)
+def test_an_older_engine_at_work_is_named_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, named: str
+) -> None:
+    """Without a wait: it is ready, so it will not upgrade the database any more."""
+    clock = SleptClock()
+    monkeypatch.setattr(upgrade, "time", clock)
+    home = StateFolder(tmp_path)
+    home.prepare()
+    database = Database(f"sqlite:///{home.path / 'runner.db'}")
+    migrate.upgrade(database, None)
+    with database.write() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '0008'"))
+    engine = home.engine_lock()
+    engine.acquire_exclusive()
+    engine_record.write(home.engine_json, engine_of_version(version))
+
+    with pytest.raises(UsageError, match=named) as refused:
+        upgrade.upgrade_if_needed(home, database)
+    database.close()
+    engine.release()
+    assert clock.now_s == 0
+    assert f"(process {os.getpid()})" in str(refused.value)
+    assert f"`kill {os.getpid()}`" in refused.value.fix
+
+
+def test_a_newer_engine_at_work_is_named_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its database is of a newer version, whatever the engine does."""
+    clock = SleptClock()
+    monkeypatch.setattr(upgrade, "time", clock)
+    home = StateFolder(tmp_path)
+    home.prepare()
+    database = Database(f"sqlite:///{home.path / 'runner.db'}")
+    migrate.upgrade(database, None)
+    with database.write() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    engine = home.engine_lock()
+    engine.acquire_exclusive()
+    engine_record.write(home.engine_json, engine_of_version("9.0"))
+
+    with pytest.raises(UsageError, match="made by a newer runner"):
+        upgrade.upgrade_if_needed(home, database)
+    database.close()
+    engine.release()
+    assert clock.now_s == 0
+
+
+def engine_of_version(version: str) -> engine_record.EngineRecord:
+    """Return the record of an engine that is ready, with the pid of this process."""
+    return engine_record.EngineRecord(
+        pid=os.getpid(), started_at=0.0, socket="", valkey=0, workers=(), key_fingerprint=None, base_url="",
+        token="", version=version,
+    )  # fmt: skip
 
 
 OLD_ATTEMPTS = (  # job, outcome, ticks, possible_ticks

@@ -22,6 +22,7 @@ from runner.db import (
 from runner.db.job_ids import job_id
 from runner.db.job_selection import JobSelection
 from runner.db.outcomes import Cause
+from runner.rules.rate_limits import NOT_GIVEN
 from runner.rules.request import validate_with_model
 from runner.rules.states import JobState
 
@@ -58,8 +59,8 @@ def set_model(
     """Change one chunk; return how many jobs changed, and the last one that was looked at (0: none)."""
     moved, last = driver.in_transaction(
         lambda connection, deltas: model_moves.retry_with_model(
-            connection, driver.run_id, chosen, model, partial(validate_with_model, model=model, tpm=None),
-            now_ms, deltas, after,
+            connection, driver.run_id, chosen, model,
+            partial(validate_with_model, model=model, limits=NOT_GIVEN), now_ms, deltas, after,
         )
     )  # fmt: skip
     return moved, last or 0
@@ -80,7 +81,7 @@ def test_a_job_is_sent_with_the_new_model_and_its_stored_body_stays(
     before = driver.row(job)
 
     assert set_model(driver, "grok-4") == (1, job)
-    row, found = driver.row(job), validate_with_model(BODY, "grok-4", None)
+    row, found = driver.row(job), validate_with_model(BODY, "grok-4", NOT_GIVEN)
     assert (row.state, row.model, row.prompt_tokens) == ("pending", "grok-4", found.prompt_tokens)
     assert (row.output_tokens_max, row.lease_gen) == (found.max_output_tokens, before.lease_gen + 1)
     assert sent_body(driver, job) == (BODY.replace(b'"gone-1"', b'"grok-4"'), found.conv_id)
@@ -144,7 +145,7 @@ def test_checking_changes_nothing(database: Database) -> None:
     with database.read() as connection:
         found = list(
             model_moves.check(
-                connection, driver.run_id, ANY, partial(validate_with_model, model="grok-4", tpm=None)
+                connection, driver.run_id, ANY, partial(validate_with_model, model="grok-4", limits=NOT_GIVEN)
             )
         )
 

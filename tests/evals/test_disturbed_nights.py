@@ -159,6 +159,35 @@ def test_a_night_keeps_what_a_later_call_does_not_name(tmp_path: Path) -> None:
         assert json.loads(options)["budget_ticks"] == 5 * 10**10
 
 
+def test_what_is_set_in_the_middle_of_a_night_holds_for_its_second_measurement(tmp_path: Path) -> None:
+    """By the name of the night or the id of its run; the budget is one for both, and --on-end the night's."""
+    with nights_in(tmp_path) as nights:
+        for number in range(1, 4):
+            nights.eval(f"n{number}")
+        nights.simulator.switch(shift=-0.4)
+        held = nights.home.accepted() + 1
+        nights.home.hold_above(held, nights.simulator)
+        command = nights.home.start(*EVAL, "--occasion", "bad", "--budget", "2")
+        nights.home.wait_for_accepted(held, command)
+        named = nights.home.start("set", "sums@bad", "--budget", "5", "--max-attempts", "7", "--json")
+        assert named.wait() == 0, named.output
+        assert json.loads(named.out.read_text())["night"] == "sums@bad"
+        by_id = nights.home.start("set", "4", "--on-end", "echo $RUN_VERDICT >>called.txt")
+        assert by_id.wait() == 0, by_id.output
+        assert "note: sums@bad keeps this, also for its further runs" in by_id.output
+        nights.simulator.switch(hold_after=None)
+        assert command.wait() == 10, command.output
+
+        assert (tmp_path / "called.txt").read_text() == "regressed\n"
+        rows = nights.home.query("SELECT options FROM runs WHERE name LIKE 'sums%@bad' ORDER BY id")
+        first, second = (json.loads(options) for (options,) in rows)
+        assert (first["max_attempts"], second["max_attempts"]) == (7, 7)
+        assert (first["on_end"], second["on_end"]) == (None, None)
+        assert first["budget_ticks"] == 5 * 10**10
+        spent = nights.home.count("SELECT SUM(n) FROM run_counters WHERE run_id = 4 AND kind = 'ticks'")
+        assert second["budget_ticks"] == 5 * 10**10 - spent
+
+
 def test_a_larger_budget_carries_a_night_on(tmp_path: Path) -> None:
     """The same command with more money, as for a run."""
     with nights_in(tmp_path) as nights:

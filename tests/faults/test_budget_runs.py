@@ -60,6 +60,25 @@ def test_four_workers_keep_to_one_budget_and_go_on_with_another(tmp_path: Path) 
         assert simulator.books()["accepted"] == JOBS
 
 
+def test_a_run_goes_on_by_the_command_that_a_raised_budget_names(tmp_path: Path) -> None:
+    """`set` raises it, `status` names the command, and the run keeps to the new budget."""
+    write_jobs(tmp_path / "jobs.jsonl", 3)
+    with Simulator(tmp_path, *NO_LIMITS, "--instant") as simulator, LiveRunner(tmp_path, simulator) as home:
+        assert home.start(*RUN, "--budget", "0.01").wait() == 6
+        assert home.start("set", "1", "--budget", "5").wait() == 0
+
+        status = home.start("status", "1")
+        assert status.wait() == 0
+        line = status.out.read_text().splitlines()[-1]
+        cause, _, command = line.rpartition("; runner ")
+        assert cause.endswith("its budget is $5.00 now")
+        assert home.start(*command.split()).wait() == 0
+        assert simulator.books()["accepted"] == 3
+        assert (
+            home.count("SELECT COUNT(*) FROM runs WHERE options LIKE '%\"budget_ticks\": 50000000000%'") == 1
+        )
+
+
 def test_doubts_and_a_crash_count_against_the_budget(tmp_path: Path) -> None:
     """Results that were never read count, and they still count after a crash."""
     write_jobs(tmp_path / "jobs.jsonl", JOBS)

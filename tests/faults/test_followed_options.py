@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from cli_calls import run_command
 from live_runner import NO_LIMITS, LiveRunner, Simulator, wait_until, write_jobs
+from redis import Redis
+
+from runner.limiter.store import state_and_log
+from runner.settings import socket_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -18,6 +22,8 @@ if TYPE_CHECKING:
 JOBS: Final = 6_000  # a minute and more at the rate below: the run does not end before the test
 PACE: Final = ("--median-s", "0.2")
 AT_WORK: Final = 60  # accepted requests before anything is changed
+SENT: Final = "SELECT worker, COUNT(*) FROM attempts GROUP BY worker"
+SOME_MORE: Final = 20
 ANSWERS: Final = "SELECT COUNT(*) FROM attempts WHERE collected_at_ms > 0"
 
 
@@ -105,6 +111,52 @@ def test_the_workers_of_shared_servers_follow(option: str, fleet: Callable[..., 
     made = fleet(*PACE)
     made.host("a").worker("--processes", "2", "--beat")
     _follow(made.host("b"), CHANGES[option])
+
+
+def _follow_rate(home: LiveRunner, redis: Redis) -> None:
+    """Change the rate of a run at work; both of its workers send by it from then on."""
+    write_jobs(home.folder / "jobs.jsonl", JOBS)
+    for words in (
+        ("load", "jobs.jsonl", "-q"),
+        ("set", "1", "--rpm", "6000", "--tpm", "none"),
+        ("start", "1", "--detach"),
+    ):
+        run_command(words, home.folder, home.env)
+    wait_until(lambda: len(home.query(SENT)) == 2, "both workers send")
+    run_command(("set", "1", "--rpm", "4800"), home.folder, home.env)
+    wait_until(lambda: _is_sent_by(4_800, home, redis), "both workers follow", 60)
+    run_command(("cancel", "1", "--now", "--yes"), home.folder, home.env)
+
+
+def _is_sent_by(rpm: int, home: LiveRunner, redis: Redis) -> bool:
+    """Return whether the bucket of the run keeps to a rate until each worker has sent some more jobs.
+
+    A worker that has another rate would set that.
+    """
+    wanted = {worker: sent + SOME_MORE for worker, sent in home.query(SENT)}
+    while any(sent < wanted.get(worker, 0) for worker, sent in home.query(SENT)):
+        found: Any = redis.hget(state_and_log(1)[0], "force_rpm")
+        if int(found or 0) != rpm:
+            return False
+    return True
+
+
+def test_the_workers_of_a_state_folder_follow_a_rate(tmp_path: Path) -> None:
+    """Two of them, by the database alone."""
+    with (
+        Simulator(tmp_path, *NO_LIMITS, *PACE) as simulator,
+        LiveRunner(tmp_path, simulator, RUNNER_WORKERS="2") as home,
+        Redis(unix_socket_path=str(socket_path(home.path))) as redis,
+    ):
+        _follow_rate(home, redis)
+
+
+def test_the_workers_of_shared_servers_follow_a_rate(fleet: Callable[..., Fleet]) -> None:
+    """The same on PostgreSQL and Redis."""
+    made = fleet(*PACE)
+    made.host("a").worker("--processes", "2", "--beat")
+    with Redis.from_url(made.redis.url) as redis:
+        _follow_rate(made.host("b"), redis)
 
 
 def test_a_command_for_the_end_that_is_set_under_way_is_called(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from runner.intake import insert_jobs
 from runner.intake.input_file import save_stdin
 from runner.intake.job_file import LoadFlags
 from runner.intake.job_file_input import JobFile
-from runner.intake.load import LoadResult, load
+from runner.intake.load import LoadResult, WantedRun, load
 from runner.rules.errors import JobFileError, UsageError
 from runner.rules.states import RunState
 
@@ -49,9 +49,10 @@ def file_of(folder: Path, *lines: bytes, name: str = "jobs.jsonl") -> Path:
 
 
 def loaded(database: Database, source: Path, **options: Any) -> LoadResult:
-    defaults: dict[str, Any] = {"name": None, "new": False, "options": RunOptions()}
     flags = options.pop("flags", LoadFlags())
-    return load(database, JobFile(source, flags), **defaults | options)
+    followed = {name: options.pop(name) for name in ("lock", "progress", "tally") if name in options}
+    wanted = WantedRun(**{"options": RunOptions(), **options})
+    return load(database, JobFile(source, flags), wanted, **followed)
 
 
 def tables(database: Database) -> dict[str, int]:
@@ -342,13 +343,13 @@ from runner.db.session import Database
 from runner.intake import insert_jobs
 from runner.intake.job_file import LoadFlags
 from runner.intake.job_file_input import JobFile
-from runner.intake.load import load
+from runner.intake.load import WantedRun, load
 insert_jobs.ROWS_PER_COMMIT = 2
 def die(lines, size):
     if lines > 2:  # the first chunk is in the tables by now, the second maybe
         os.kill(os.getpid(), 9)
-load(Database(sys.argv[1]), JobFile(Path(sys.argv[2]), LoadFlags()), name=None, new=False,
-     options=RunOptions(), progress=die)
+load(Database(sys.argv[1]), JobFile(Path(sys.argv[2]), LoadFlags()), WantedRun(options=RunOptions()),
+     progress=die)
 """
 
 

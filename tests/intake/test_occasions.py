@@ -10,7 +10,7 @@ from runner.db import runs
 from runner.db.runs import RunOptions, RunRow
 from runner.intake.job_file import LoadFlags
 from runner.intake.job_file_input import JobFile
-from runner.intake.load import LoadResult, load
+from runner.intake.load import LoadResult, WantedRun, load
 from runner.rules.errors import UsageError
 
 if TYPE_CHECKING:
@@ -27,14 +27,9 @@ def file_of(folder: Path, *ids: str, name: str = "q.jsonl") -> Path:
 
 
 def loaded(database: Database, source: Path, occasion: str | None, **more: Any) -> LoadResult:
-    given: dict[str, Any] = {
-        "name": None,
-        "new": False,
-        "options": RunOptions(),
-        **more,
-    }
-    flags = given.pop("flags", LoadFlags())
-    return load(database, JobFile(source, flags), occasion=occasion, **given)
+    flags = more.pop("flags", LoadFlags())
+    wanted = WantedRun(**{"options": RunOptions(), "occasion": occasion, **more})
+    return load(database, JobFile(source, flags), wanted)
 
 
 def row(database: Database, run_id: int) -> RunRow:

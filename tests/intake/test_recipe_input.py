@@ -14,10 +14,11 @@ from sqlalchemy import text
 from runner.db import counters, results, runs
 from runner.db.runs import RunOptions
 from runner.intake import insert_jobs
-from runner.intake.load import LoadResult, load
+from runner.intake.load import LoadResult, WantedRun, load
 from runner.intake.plan_table import plan_table
 from runner.intake.recipe_input import RowFlags, TableInput
 from runner.rules.errors import JobFileError, UsageError
+from runner.rules.rate_limits import GivenLimits
 from runner.rules.recipe import Prompt, Recipe, TableChoice
 from runner.rules.recipe_identity import RecipeTexts, canonical_sha256
 from runner.rules.request import Defaults, read_request
@@ -63,7 +64,8 @@ def input_of(
 
 def loaded(database: Database, source: TableInput, **options: Any) -> LoadResult:
     """Load a table."""
-    return load(database, source, **{"name": None, "new": False, "options": RunOptions(), **options})
+    progress = options.pop("progress", lambda _lines, _bytes: None)
+    return load(database, source, WantedRun(**{"options": RunOptions(), **options}), progress=progress)
 
 
 def count(database: Database, table: str) -> int:
@@ -173,7 +175,7 @@ def test_skipped_rows_keep_their_fault(database: Database, tmp_path: Path) -> No
 
 def test_a_row_above_the_limit_of_tokens_is_a_bad_row(database: Database, tmp_path: Path) -> None:
     """What a job line would be refused for refuses a row."""
-    source = input_of(table_of(tmp_path, "a", "word " * 2_000), flags=RowFlags(tpm=1_000.0))
+    source = input_of(table_of(tmp_path, "a", "word " * 2_000), flags=RowFlags(limits=GivenLimits(tpm=1_000)))
 
     with pytest.raises(TableError) as refused:
         loaded(database, source)

@@ -49,7 +49,7 @@ from runner.engine.spool import Segment
 from runner.engine.stages import open_stages
 from runner.intake.job_file import LoadFlags
 from runner.intake.job_file_input import JobFile
-from runner.intake.load import load
+from runner.intake.load import WantedRun, load
 from runner.output.write import write_job_results
 from runner.rules.states import RunState
 from runner.simulator import process as simulator
@@ -96,9 +96,7 @@ def work(settings: Settings, folder: Path, recipe: str | None = None) -> None:
     loaded = load(
         database,
         JobFile(folder / "jobs.jsonl", LoadFlags(model="grok-4.3")),
-        name=None,
-        new=False,
-        options=OPTIONS,
+        WantedRun(options=OPTIONS),
     )
     with database.write() as connection:
         connection.execute(

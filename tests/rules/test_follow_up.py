@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from runner.rules.chat_completion import Flaw
 from runner.rules.follow_up import ANSWER_CHARACTERS_MAX, follow_up, follow_up_tokens, is_asked_again
+from runner.rules.rate_limits import NOT_GIVEN
 from runner.rules.validate import validate
 
 ERROR = 's: expected one of "a", "b", got "c"'
@@ -94,8 +95,8 @@ def test_a_body_without_messages_is_refused(body: bytes) -> None:
 def test_the_estimate_grows_by_what_is_added(answer: str, error: str) -> None:
     """As a new estimate of the derived request says."""
     body = b'{"model":"grok-4.3","messages":[{"role":"user","content":"Hi"}]}'
-    first = validate(json.loads(body), None).prompt_tokens
-    again = validate(json.loads(follow_up(body, answer, error)), None).prompt_tokens
+    first = validate(json.loads(body), NOT_GIVEN).prompt_tokens
+    again = validate(json.loads(follow_up(body, answer, error)), NOT_GIVEN).prompt_tokens
 
     assert again == first + follow_up_tokens(answer, error)
 

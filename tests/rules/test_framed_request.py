@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from runner.rules import models
 from runner.rules.framed_request import FramedRequests
+from runner.rules.rate_limits import NOT_GIVEN, GivenLimits
 from runner.rules.request import Defaults, read_request
 from runner.rules.request_frame import Example, Frame, request_frame, row_content
 
@@ -24,27 +25,31 @@ EXAMPLE = Example(b'"so good"', '{"mood":"good"}')
 texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
 
 
-def framed(model: str = "grok-4.3", tpm: float | None = None, **body: Any) -> tuple[Frame, FramedRequests]:
+def framed(
+    model: str = "grok-4.3", limits: GivenLimits = NOT_GIVEN, **body: Any
+) -> tuple[Frame, FramedRequests]:
     frame = request_frame(model, "You label reviews.", [EXAMPLE], SCHEMA, body)
-    return frame, FramedRequests(frame, Defaults(model=model, tpm=tpm))
+    return frame, FramedRequests(frame, Defaults(model=model, limits=limits))
 
 
 @given(
     texts,
     st.one_of(st.none(), st.sampled_from(["https://a.test/1.png", "ftp://a.test", "data:image/png;base64,"])),
     st.sampled_from(["grok-4.3", "grok-4-0709", "a-model-of-tomorrow"]),
-    st.sampled_from([None, 400.0, 100_000.0]),
+    st.sampled_from([NOT_GIVEN, GivenLimits(tpm=400), GivenLimits(team_tpm=100_000)]),
     st.sampled_from([{}, {"max_completion_tokens": 20}, {"service_tier": "priority", "seed": 1}]),
 )
 def test_a_request_is_that_of_its_job_line(
-    text: str, image: str | None, model: str, tpm: float | None, body: dict[str, Any]
+    text: str, image: str | None, model: str, limits: GivenLimits, body: dict[str, Any]
 ) -> None:
     """Every field is equal; the body is the row's own part, and its own problems are those of the line."""
-    frame, requests = framed(model, tpm, **body)
+    frame, requests = framed(model, limits, **body)
     content = row_content(text, image)
 
     found, own = requests.request("row-7", content, 7)
-    expected, diagnostics = read_request(frame.line("row-7", content), 7, Defaults(model=model, tpm=tpm))
+    expected, diagnostics = read_request(
+        frame.line("row-7", content), 7, Defaults(model=model, limits=limits)
+    )
 
     if expected is None:
         assert found is None
@@ -77,7 +82,7 @@ def test_a_row_that_is_too_long_is_found_by_itself(factor: float, code: str) -> 
     """A row above the context window is refused, one near it warned of."""
     facts = models.facts("grok-4.3")
     assert facts is not None
-    _, requests = framed(tpm=float("inf"))
+    _, requests = framed(limits=GivenLimits(team_tpm=0))
 
     found, own = requests.request("row-3", orjson.dumps("abcd" * int(facts.context_tokens * factor)), 3)
 

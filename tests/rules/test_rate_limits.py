@@ -28,21 +28,21 @@ def test_the_team_s_limit_stands_in_place_of_the_model_s(
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        (GivenLimits(), None),
-        (GivenLimits(tpm=0), None),
+        (GivenLimits(), 400),
+        (GivenLimits(tpm=0), 400),
         (GivenLimits(tpm=100), 100),
+        (GivenLimits(tpm=900), 400),
         (GivenLimits(team_tpm=500), 500),
         (GivenLimits(tpm=100, team_tpm=500), 100),
         (GivenLimits(tpm=900, team_tpm=500), 500),
         (GivenLimits(team_tpm=0), math.inf),
+        (GivenLimits(tpm=900, team_tpm=0), 900),
         (GivenLimits(tpm=100, team_tpm=0), 100),
     ],
 )
-def test_a_prompt_has_to_fit_the_lowest_limit_that_was_given(
-    given: GivenLimits, expected: float | None
-) -> None:
-    """None: that of its model."""
-    assert given.prompt_tpm == expected
+def test_a_prompt_has_to_fit_the_lowest_limit_that_binds_it(given: GivenLimits, expected: float) -> None:
+    """That of its model or in its place the team's, and the run's own; 0 is none."""
+    assert given.prompt_tpm(400) == expected
 
 
 def test_no_limit_is_never_the_lower_one() -> None:

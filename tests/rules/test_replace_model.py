@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runner.rules.rate_limits import NOT_GIVEN
 from runner.rules.replace_model import replace_model
 from runner.rules.request import Defaults, Request, read_request, validate_with_model
 
@@ -114,12 +115,14 @@ def test_a_stored_body_is_validated_with_another_model() -> None:
         '{"model":"%s","messages":[{"role":"system","content":"Be brief."},{"role":"user","content":"hi"}]}'
     )
     old, new = (
-        validate_with_model((head % "grok-4.3").encode(), name, None) for name in ("grok-4.3", "grok-4")
+        validate_with_model((head % "grok-4.3").encode(), name, NOT_GIVEN) for name in ("grok-4.3", "grok-4")
     )
-    written = validate_with_model((head % "grok-4").encode(), "grok-4", None)
+    written = validate_with_model((head % "grok-4").encode(), "grok-4", NOT_GIVEN)
 
     assert not new.refused
     assert new[1:] == written[1:]
     assert old.conv_id != new.conv_id
     assert old.prompt_tokens != new.prompt_tokens
-    assert validate_with_model(b'{"model":"grok-4.3","messages":[],"stop":["a"]}', "grok-4", None).refused
+    assert validate_with_model(
+        b'{"model":"grok-4.3","messages":[],"stop":["a"]}', "grok-4", NOT_GIVEN
+    ).refused

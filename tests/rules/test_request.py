@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runner.rules.rate_limits import NOT_GIVEN
 from runner.rules.request import Defaults, Request, read_request, splice_deferred, validate_with_model
 
 DEFAULTS = Defaults(model="grok-4.3")
@@ -214,7 +215,7 @@ def test_a_line_that_is_no_object_is_one_diagnostic(raw: bytes, code: str) -> No
 
 def test_a_stored_body_that_cannot_be_read_is_refused_for_any_model() -> None:
     """An older version may have stored it."""
-    found = validate_with_model(b'{"a":', "grok-4.3", None)
+    found = validate_with_model(b'{"a":', "grok-4.3", NOT_GIVEN)
 
     assert found.refused
     assert [problem.code for problem in found.problems] == ["cut-line"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.rules.messages import check_messages
+from runner.rules.rate_limits import NOT_GIVEN, GivenLimits
 from runner.rules.request import Defaults, Request, read_request
 from runner.rules.validate import validate
 
@@ -291,7 +291,7 @@ def test_a_refused_line_names_its_fault(
 ) -> None:
     """A refused line gives no request; its diagnostic has line, column, code, reason and fix."""
     raw = json.dumps(line, ensure_ascii=False)
-    request, diagnostics = read(line, Defaults(model="grok-4.3", tpm=math.inf))
+    request, diagnostics = read(line, Defaults(model="grok-4.3", limits=GivenLimits(team_tpm=0)))
     refusals = [found for found in diagnostics if found.severity == "refused"]
 
     assert request is None
@@ -429,12 +429,20 @@ def test_every_fault_of_a_line_is_found_in_one_pass() -> None:
 
 
 @pytest.mark.parametrize(
-    ("tpm", "refused"), [(None, False), (249_000, True), (260_000, False), (math.inf, False), (100, True)]
+    ("limits", "refused"),
+    [
+        (NOT_GIVEN, False),
+        (GivenLimits(team_tpm=249_000), True),
+        (GivenLimits(team_tpm=260_000), False),
+        (GivenLimits(team_tpm=0), False),
+        (GivenLimits(tpm=100), True),
+        (GivenLimits(tpm=260_000, team_tpm=249_000), True),
+    ],
 )
-def test_a_prompt_above_the_tokens_a_minute_is_refused(tpm: float | None, refused: bool) -> None:
-    """It could never be sent. The user's limit goes before that of the model that answers."""
+def test_a_prompt_above_the_tokens_a_minute_is_refused(limits: GivenLimits, refused: bool) -> None:
+    """It could never be sent. The team's limit stands in place of that of the model that answers."""
     line = batch(model="grok-4-0709", messages=[{**USER, "content": "x" * 1_000_000}])
-    request, diagnostics = read(line, Defaults(model="grok-4.3", tpm=tpm))
+    request, diagnostics = read(line, Defaults(model="grok-4.3", limits=limits))
 
     assert (request is None) == refused
     assert ("prompt-above-tpm" in {found.code for found in diagnostics}) == refused
@@ -517,7 +525,7 @@ def test_a_large_shared_part_is_checked_on_every_line(count: int) -> None:
     """It is too large to be remembered; its problems and tokens are the same each time."""
     system = {"role": "system", "content": "a" * 200_000}
     body = {"model": "grok-4.3", "messages": [system] * count, "temprature": 1}
-    first, again = validate(body, None), validate(body, None)
+    first, again = validate(body, NOT_GIVEN), validate(body, NOT_GIVEN)
 
     assert first == again
     assert [problem.code for problem in first.problems] == ["unknown-field"]

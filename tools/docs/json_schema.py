@@ -15,6 +15,7 @@ from runner.cli.commands.load import LoadedRun
 from runner.cli.commands.summary import JobIds
 from runner.cli.commands.worker import StartedWorkers
 from runner.cli.render.all_runs_lines import AffectedRuns, PlannedRuns
+from runner.cli.render.changed_object import ChangedRun, ChangedTeam
 from runner.cli.render.check_object import CheckedFile
 from runner.cli.render.comparison_object import Comparison
 from runner.cli.render.conversion_object import ConvertedFile
@@ -29,7 +30,6 @@ from runner.cli.render.night_baseline import SuiteBaseline
 from runner.cli.render.night_history import NightHistory
 from runner.cli.render.night_items_object import NightItems
 from runner.cli.render.night_regraded import RegradedNights
-from runner.cli.render.option_changes import ChangedRun, ChangedTeam
 from runner.cli.render.removal_lines import PlannedPruning, Pruning, Removal
 from runner.cli.render.run_list import RunList
 from runner.cli.render.sample_object import TableSample

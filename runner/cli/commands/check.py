@@ -70,25 +70,23 @@ def command(
     """Read FILE and show its bad lines, warnings, models, tokens, cost and time."""
     settings = read_settings()
     limits = given_limits(settings, rpm, tpm)
-    load_flags = LoadFlags(**shaping, tpm=limits.prompt_tpm, is_model_given=flags.is_model_given())
+    load_flags = LoadFlags(**shaping, limits=limits, is_model_given=flags.is_model_given())
     flags.refuse_two_models(load_flags.model_for_all)
     if is_suite(file):
         from runner.cli.session.check_suite import check_suite  # with templates and graders
 
-        result = check_suite(settings, file, load_flags, limits=limits, expected_output=expect_output)
+        result = check_suite(settings, file, load_flags, expected_output=expect_output)
     elif is_recipe_not_jobs(file):
         from runner.cli.session.check_recipe import check_recipe  # with the readers of tables
         from runner.intake.recipe_input import RowFlags
         from runner.rules.recipe_flags import RecipeFlags
 
-        row_flags = RowFlags(skip_bad=load_flags.skip_bad, strict=load_flags.strict, tpm=load_flags.tpm)
+        row_flags = RowFlags(skip_bad=load_flags.skip_bad, strict=load_flags.strict, limits=limits)
         model = load_flags.model_for_all or load_flags.given_model
         recipe_flags = RecipeFlags(model=model, trust_code=trust_code)
-        result = check_recipe(
-            settings, file, row_flags, recipe_flags, limits=limits, expected_output=expect_output
-        )
+        result = check_recipe(settings, file, row_flags, recipe_flags, expected_output=expect_output)
     else:
-        result = check_file(settings, file, load_flags, limits=limits, expected_output=expect_output)
+        result = check_file(settings, file, load_flags, expected_output=expect_output)
     if as_json:
         print_json(check_object(result))
     else:

@@ -10,6 +10,7 @@ from runner.cli import flags
 from runner.cli.printing import print_escaped, print_json
 from runner.cli.session.actor import read_actor
 from runner.cli.session.context import any_database, read_settings
+from runner.cli.session.given_limits import given_limits
 from runner.cli.session.input_kind import is_recipe_not_jobs
 from runner.cli.session.loading import load_file, source_of
 from runner.cli.session.run_choice import choose_run
@@ -68,9 +69,10 @@ def command(
     **shaping: Any,
 ) -> None:
     """Read FILE into the database, all lines or none, and print the id of its run. Nothing is sent."""
-    load_flags = LoadFlags(**shaping, is_model_given=flags.is_model_given())
-    flags.refuse_two_models(load_flags.model_for_all)
     settings = read_settings()
+    limits = given_limits(settings, None, None)
+    load_flags = LoadFlags(**shaping, limits=limits, is_model_given=flags.is_model_given())
+    flags.refuse_two_models(load_flags.model_for_all)
     source, name, given_model = _input_of(
         settings, file, name, load_flags, occasion, trust_code=trust_code, quiet=quiet
     )
@@ -122,7 +124,7 @@ def _input_of(
         from runner.rules.recipe_flags import RecipeFlags
 
         naming = Naming(name=name, has_occasion=occasion is not None, quiet=quiet)
-        rows = RowFlags(skip_bad=flags.skip_bad, strict=flags.strict)
+        rows = RowFlags(skip_bad=flags.skip_bad, strict=flags.strict, limits=flags.limits)
         model = flags.model_for_all or flags.given_model
         recipe_flags = RecipeFlags(model=model, trust_code=trust_code)
         named = named_table(settings, file, rows, recipe_flags, naming)

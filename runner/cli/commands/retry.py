@@ -17,6 +17,8 @@ from runner.cli.session.actor import read_actor
 from runner.cli.session.choose_jobs import choose_jobs, left_out_line, nothing_chosen
 from runner.cli.session.confirm import confirm
 from runner.cli.session.context import existing_database, find_run, read_settings
+from runner.cli.session.given_limits import given_limits
+from runner.cli.session.new_model import NewModel
 from runner.cli.session.recheck import recheck
 from runner.cli.session.retry_choice import chosen_states, is_alone, of_status, without_other_flags
 from runner.cli.session.retry_costs import retry_cost
@@ -136,7 +138,7 @@ def command(
         question = _question(plan.run, plan.cost, set_model, as_json=as_json)
         if not confirm(question, yes=yes, dry_run=dry_run, as_json=as_json):
             return
-        moved = _retry(database, read_actor(settings, reason), plan, set_model)
+        moved = _retry(database, read_actor(settings, reason), plan)
         snapshot = read_snapshot(settings, database, plan.run.id, Part.OBJECT)
         if as_json:
             print_json(live_object(snapshot))
@@ -145,12 +147,13 @@ def command(
 
 
 class _RetryPlan(NamedTuple):
-    """What is to be sent again; `notes` are printed before the question."""
+    """What is to be sent again, with which model if with another; `notes` are printed before the question."""
 
     run: RunRow
     selection: JobSelection
     cost: RetryCost
     notes: list[str]
+    model: NewModel | None = None
 
 
 def _plan(
@@ -176,8 +179,9 @@ def _plan(
         return _RetryPlan(found, chosen, cost, [note])
     if found.options.budget_ticks is not None:
         budget_prices.require_prices_of(database, settings, [set_model])
-    change = new_model.plan(database, found, chosen, set_model, pricing)
-    return _RetryPlan(found, chosen, change.cost, [note, *change.lines(set_model, found.unit)])
+    model = NewModel(name=set_model, limits=given_limits(settings, found.options.rpm, found.options.tpm))
+    change = new_model.plan(database, found, chosen, model, pricing)
+    return _RetryPlan(found, chosen, change.cost, [note, *change.lines(set_model, found.unit)], model)
 
 
 def _sending_command(database: Database, run_id: int) -> str:
@@ -227,12 +231,12 @@ def _with(set_model: str | None) -> str:
     return "" if set_model is None else f" with {set_model}"
 
 
-def _retry(database: Database, actor: Actor, plan: _RetryPlan, set_model: str | None) -> int:
+def _retry(database: Database, actor: Actor, plan: _RetryPlan) -> int:
     """Make the chosen jobs pending; return how many: another command may have moved some of them since."""
     run, now_ms = plan.run, database.now_ms()
-    begun = user_moves.JobsEvent(event=_event(actor, run, set_model), kind=EventKind.RETRIED, at_ms=now_ms)
-    if set_model is not None:
-        return new_model.send_again(database, begun, run, plan.selection, set_model)
+    begun = user_moves.JobsEvent(event=_event(actor, run, plan.model), kind=EventKind.RETRIED, at_ms=now_ms)
+    if plan.model is not None:
+        return new_model.send_again(database, begun, run, plan.selection, plan.model)
 
     def retry_some(after: int | None, connection: Connection, deltas: Deltas) -> user_moves.Walked:
         walked = user_moves.retry(connection, run.id, plan.selection, now_ms, deltas, after=after)
@@ -243,9 +247,9 @@ def _retry(database: Database, actor: Actor, plan: _RetryPlan, set_model: str | 
     return user_moves.walk_in_chunks(database, begun, retry_some).moved
 
 
-def _event(actor: Actor, run: RunRow, set_model: str | None) -> CommandEvent:
+def _event(actor: Actor, run: RunRow, model: NewModel | None) -> CommandEvent:
     """Return the event of a retry before its first chunk, with what it changes beside the jobs."""
-    event = CommandEvent(actor=actor, run_id=run.id, new={} if set_model is None else {"model": set_model})
+    event = CommandEvent(actor=actor, run_id=run.id, new={} if model is None else {"model": model.name})
     if not run.is_over:
         return event
     return replace(event, old={"state": run.state}, new={"state": RunState.READY, **event.new})

@@ -9,11 +9,13 @@ import click
 from runner.cli import flags
 from runner.cli.printing import print_escaped, print_json, print_note
 from runner.cli.render import layout
+from runner.cli.render.changed_object import changed_run, changed_team
+from runner.cli.render.ending_text import resume_command
 from runner.cli.render.folded_text import hanging
-from runner.cli.render.option_changes import change_lines, changed_run, changed_team
+from runner.cli.render.option_text import change_lines
 from runner.cli.session import budget_prices
 from runner.cli.session.actor import read_actor
-from runner.cli.session.change_options import ChangedRunRow, change_options, plan_options
+from runner.cli.session.change_options import change_options, plan_options
 from runner.cli.session.change_team_limits import change_team_limits
 from runner.cli.session.context import existing_database, find_working_run, read_settings
 from runner.cli.session.run_options import set_options
@@ -23,6 +25,7 @@ from runner.rules.states import RunState
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from runner.cli.session.change_options import ChangedOptions
     from runner.settings import Settings
 
 _OF_TEAM: Final = frozenset({"rpm", "tpm"})
@@ -34,15 +37,18 @@ paused.
 
 Workers follow within two seconds. What is set here or by a flag of `run`, `start` or `resume` stays with
 the run until a command names it again; `none` takes a bound away. A budget below what is spent pauses
-the run. With --team the limits hold for each model and all runs of the team together, in place of the
-model's, until they are set again or settings are changed; `none` lifts the model's, `default` goes back
-to them.
+the run. Options of a run that measures a night are those of the night, until that has its verdict: they
+hold for its second measurement, too.
+
+With --team the limits hold for each model and all runs of the team together, in place of the model's,
+until they are set again or settings are changed; `none` lifts the model's, `default` goes back to them.
 
 \b
 Example, let a neighbour go first, then see what changed; then look only:
   runner set reviews --rpm 60 --reason "the demo runs until noon"
   runner status reviews --json | jq .options
   runner set reviews --rpm none --budget 20 --dry-run
+  runner set support@2026-12-01 --budget 8
   runner set --team --rpm 480
   runner set --team --rpm default
 """
@@ -76,6 +82,7 @@ def command(
         _set_team(settings, run, options, reason, dry_run=dry_run, as_json=as_json, quiet=quiet)
         return
     word = _word_of_run(run, options)
+
     with existing_database(settings) as database:
         with database.read() as connection:
             found = find_working_run(connection, word)
@@ -86,7 +93,8 @@ def command(
         else:
             changed = change_options(database, read_actor(settings, reason), found.id, options)
     if as_json:
-        print_json(changed_run(changed.run, changed.change, list(options), done=not dry_run))
+        run_now, change = changed.stored.run, changed.change
+        print_json(changed_run(run_now, change, list(options), done=not dry_run, night=changed.night))
     elif not quiet:
         _print(changed, options, dry_run=dry_run)
 
@@ -131,17 +139,20 @@ def _set_team(
         print_note(f"warning: {changed.problem.what}; workers use the limits once it answers")
 
 
-def _print(changed: ChangedRunRow, options: Mapping[str, Any], *, dry_run: bool) -> None:
+def _print(changed: ChangedOptions, options: Mapping[str, Any], *, dry_run: bool) -> None:
     """Print the old and the new values, and how a paused run continues."""
-    run = changed.run
+    run = changed.stored.run
     would = "would set " if dry_run else ""
     for change in change_lines(changed.change, options):
         for line in hanging(f"{would}{change}", layout.WIDTH, _LINES_MAX):
             print_escaped(line)
+    if changed.night is not None:
+        print_note(f"note: {changed.night} keeps this, also for its further runs")
     if dry_run or run.state is not RunState.PAUSED:
         return
+    to_continue = f"to continue: {resume_command(changed.stored)}"
     if changed.is_paused_now:
         print_note(f"run {run.id} is paused now: {run.pause_text}")
-        print_note(f"to continue: runner resume {run.id} --budget USD")
+        print_note(to_continue)
     else:
-        print_note(f"run {run.id} stays paused ({run.pause_reason}); to continue: runner resume {run.id}")
+        print_note(f"run {run.id} stays paused ({run.pause_reason}); {to_continue}")

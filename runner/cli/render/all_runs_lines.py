@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Final
 
-from runner.cli.render.ending_text import resume_command
+from runner.cli.render.ending_text import pause_cause, resume_command
 from runner.rules.counted import count, listed
 from runner.rules.json_object import SCHEMA, JsonObject, Schema, about
 from runner.rules.redact import one_line
@@ -13,6 +13,7 @@ from runner.rules.states import PauseReason
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from runner.db.run_snapshot import RunSnapshot
     from runner.db.runs import RunRow
 
 _NAMED_MAX: Final = 5
@@ -59,21 +60,21 @@ def named_runs(runs: Sequence[RunRow]) -> str:
     return count(len(runs), "run") + (f" ({listed(names, _NAMED_MAX)})" if names else "")
 
 
-def left_lines(runs: Sequence[RunRow]) -> list[str]:
+def left_lines(left: Sequence[RunSnapshot]) -> list[str]:
     """Return why runs stay paused, and what continues each."""
     return [
-        f"run {run.id} stays paused ({run.pause_reason}):"
-        f" {one_line(run.pause_text or '', _REASON_LENGTH)}; {resume_command(run)}"
-        for run in runs
+        f"run {stored.run.id} stays paused ({stored.run.pause_reason}):"
+        f" {pause_cause(stored, _REASON_LENGTH)}; {resume_command(stored)}"
+        for stored in left
     ]
 
 
-def affected_runs_object(changed: Sequence[RunRow], left: Sequence[RunRow]) -> AffectedRuns:
+def affected_runs_object(changed: Sequence[RunRow], left: Sequence[RunSnapshot]) -> AffectedRuns:
     """Return the object of `pause --all --json` and `resume --all --json`."""
     return AffectedRuns(schema=SCHEMA, runs=_affected(changed), left=_left(left))
 
 
-def planned_runs_object(would: str, chosen: Sequence[RunRow], left: Sequence[RunRow]) -> PlannedRuns:
+def planned_runs_object(would: str, chosen: Sequence[RunRow], left: Sequence[RunSnapshot]) -> PlannedRuns:
     """Return the object of the same with --dry-run. `would`: in words, what would be done."""
     return PlannedRuns(schema=SCHEMA, would=would, runs=_affected(chosen), left=_left(left))
 
@@ -82,13 +83,13 @@ def _affected(changed: Sequence[RunRow]) -> list[AffectedRun]:
     return [AffectedRun(run=run.id, name=run.name) for run in changed]
 
 
-def _left(runs: Sequence[RunRow]) -> list[LeftRun]:
+def _left(left: Sequence[RunSnapshot]) -> list[LeftRun]:
     return [
         LeftRun(
-            run=run.id,
-            name=run.name,
-            paused_by=PauseReason(run.pause_reason or ""),
-            command=resume_command(run),
+            run=stored.run.id,
+            name=stored.run.name,
+            paused_by=PauseReason(stored.run.pause_reason or ""),
+            command=resume_command(stored),
         )
-        for run in runs
+        for stored in left
     ]

@@ -9,10 +9,10 @@ from runner.rules.redact import one_line, plain
 from runner.rules.states import PauseReason, RunState
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from runner.cli.snapshot import Snapshot
-    from runner.db.runs import RunRow
+    from runner.db.run_snapshot import RunSnapshot
 
 STOPPING: Final = "stopping; finished work is saved; press again to stop now"
 _CAUSE_LENGTH: Final = 300
@@ -38,24 +38,23 @@ def paused_lines(snapshot: Snapshot, command: str) -> list[str]:
     run = snapshot.run
     if run.state is not RunState.PAUSED:
         return []
-    why = one_line(run.pause_text or "", _CAUSE_LENGTH).rstrip(".") or str(run.pause_reason)
-    remedy = _remedy(run)
-    command = resume_command(run) if run.pause_reason in _RAISE_BOUND else command
+    why = pause_cause(snapshot.stored, _CAUSE_LENGTH) or str(run.pause_reason)
+    remedy = _remedy(snapshot.stored)
+    command = resume_command(snapshot.stored) if run.pause_reason in _RAISE_BOUND else command
     return [f"paused: {why}", f"fix: {remedy}, then: {command}" if remedy else f"to continue: {command}"]
 
 
 def idle_reason(snapshot: Snapshot) -> str | None:
     """Return in one line why nothing is sent and what to do; None while jobs are sent."""
-    run = snapshot.run
-    why = one_line(run.pause_text or "", _REASON_LENGTH).rstrip(".")
+    run, why = snapshot.run, pause_cause(snapshot.stored, _REASON_LENGTH)
     if run.state is RunState.WAITING:
         then = "; continues by itself" if snapshot.without_worker_since_ms is None else ""
         return f"waiting: {why}{then}" if why else f"waiting{then}"
     if run.state is RunState.PAUSED:
-        remedy = _remedy(run)
+        remedy = _remedy(snapshot.stored)
         collecting = f"{_collecting(snapshot)}; " if snapshot.unsettled else ""
         then = f"{remedy}, then " if remedy else ""
-        return f"paused ({run.pause_reason}): {why}; {collecting}{then}{resume_command(run)}"
+        return f"paused ({run.pause_reason}): {why}; {collecting}{then}{resume_command(snapshot.stored)}"
     if run.state is RunState.CANCELLED and not run.is_over:
         return f"cancelled; {_collecting(snapshot)}"
     return None
@@ -104,7 +103,8 @@ def worker_command(snapshot: Snapshot) -> str:
     run = snapshot.run
     if snapshot.is_engine_alive is None:
         return "runner worker"
-    return resume_command(run) if run.state is RunState.PAUSED else f"runner start {run.id}"
+    is_paused = run.state is RunState.PAUSED
+    return resume_command(snapshot.stored) if is_paused else f"runner start {run.id}"
 
 
 def availability_line(snapshot: Snapshot) -> str:
@@ -118,43 +118,32 @@ def availability_line(snapshot: Snapshot) -> str:
     return f"{text.count(snapshot.stored.heartbeats.alive, 'worker')} at work"
 
 
-def rerun_command(arguments: Sequence[str], occasion: str | None = None) -> str:
-    """Return the command that was typed, quoted, without --new: that would load and pay again.
-
-    With `occasion` it names that one: `today` would be another run tomorrow.
-    """
-    kept = [argument for argument in arguments if argument != "--new"]
-    if occasion is not None:
-        kept = [
-            occasion if before == "--occasion" else _fixed_day(argument, occasion)
-            for before, argument in zip(["", *kept], kept, strict=False)
-        ]
-    return " ".join(["runner", *map(text.shell_word, kept)])
-
-
-def _fixed_day(argument: str, occasion: str) -> str:
-    return f"--occasion={occasion}" if argument.startswith("--occasion=") else argument
-
-
 def _collecting(snapshot: Snapshot) -> str:
     if snapshot.without_worker_since_ms is not None:
         return f"{text.count(snapshot.unsettled, 'answer is', 'answers are')} not collected"
     return f"still collecting {text.count(snapshot.unsettled, 'answer')}"
 
 
-def _has_lost_its_budget(run: RunRow) -> bool:
-    """Return whether the budget that paused a run was taken away since."""
-    return run.pause_reason == PauseReason.BUDGET and run.options.budget_ticks is None
-
-
-def _remedy(run: RunRow) -> str:
-    if _has_lost_its_budget(run):
+def _remedy(stored: RunSnapshot) -> str:
+    run = stored.run
+    if stored.is_budget_raised:
         return ""
     file = "file" if run.recipe is None else "table or the prompt"
     return _REMEDY.get(run.pause_reason or "", "").format(run=run.id, unit=run.unit, file=file)
 
 
-def resume_command(run: RunRow) -> str:
-    """Return the command that continues a paused run."""
-    bound = "" if _has_lost_its_budget(run) else _RAISE_BOUND.get(run.pause_reason or "", "")
-    return f"runner resume {run.id}{bound}"
+def pause_cause(stored: RunSnapshot, length: int) -> str:
+    """Return why a run is paused or waits, in `length` characters; after it a budget that was set since."""
+    why = one_line(stored.run.pause_text or "", length).rstrip(".")
+    if not stored.has_new_budget:
+        return why
+    ticks = stored.run.options.budget_ticks
+    return (
+        f"{why}; it has no budget now" if ticks is None else f"{why}; its budget is {text.dollars(ticks)} now"
+    )
+
+
+def resume_command(stored: RunSnapshot) -> str:
+    """Return the command that continues a paused run, with the bound to raise where it would stop at once."""
+    bound = "" if stored.is_budget_raised else _RAISE_BOUND.get(stored.run.pause_reason or "", "")
+    return f"runner resume {stored.run.id}{bound}"

@@ -13,7 +13,8 @@ from runner.cli.session.context import existing_database, require_api
 from runner.cli.session.engine_lease import engine_lease
 from runner.cli.session.run_start import RunStart
 from runner.cli.session.run_state import read_snapshot
-from runner.db import runs
+from runner.db import run_snapshot, runs
+from runner.db.run_snapshot import Part
 from runner.db.trail import CommandEvent, recorded_by
 from runner.rules.states import PauseReason, RunState
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from runner.cli.all_runs_flags import AllRunsFlags
     from runner.cli.session.engine_lease import EngineLease
+    from runner.db.run_snapshot import RunSnapshot
     from runner.db.runs import RunRow
     from runner.db.session import Database
     from runner.db.trail import Actor
@@ -45,8 +47,7 @@ def pause_all(settings: Settings, actor: Actor, flags: AllRunsFlags) -> None:
 def resume_all(settings: Settings, actor: Actor, flags: AllRunsFlags) -> None:
     """Continue the runs that the user paused, in the background; print why the others stay paused."""
     with engine_lease(settings) as lease, existing_database(settings) as database:
-        paused = _in_states(database, (RunState.PAUSED,))
-        chosen, left = _by_user(paused)
+        chosen, left = _paused(database)
         left_lines = all_runs_lines.left_lines(left)
         if not chosen and not _is_planned(flags):
             _print(flags, [], left, [*left_lines, "no run is paused by a user: there is nothing to resume"])
@@ -59,10 +60,13 @@ def resume_all(settings: Settings, actor: Actor, flags: AllRunsFlags) -> None:
             _print(flags, chosen, left, [*lines, *left_lines, *_availability(settings, database, chosen[0])])
 
 
-def _by_user(paused: Sequence[RunRow]) -> tuple[list[RunRow], list[RunRow]]:
+def _paused(database: Database) -> tuple[list[RunRow], list[RunSnapshot]]:
     """Return the runs that a user paused, and those that something else did."""
-    chosen = [run for run in paused if run.pause_reason == PauseReason.USER]
-    return chosen, [run for run in paused if run not in chosen]
+    with database.read() as connection:
+        paused = runs.in_states(connection, (RunState.PAUSED,))
+        chosen = [run for run in paused if run.pause_reason == PauseReason.USER]
+        others = [run for run in paused if run not in chosen]
+        return chosen, [run_snapshot.read_run(connection, run, Part.NUMBERS) for run in others]
 
 
 def _is_planned(flags: AllRunsFlags) -> bool:
@@ -70,7 +74,7 @@ def _is_planned(flags: AllRunsFlags) -> bool:
     return flags.dry_run and flags.as_json
 
 
-def _is_sure(what: str, chosen: Sequence[RunRow], left: Sequence[RunRow], flags: AllRunsFlags) -> bool:
+def _is_sure(what: str, chosen: Sequence[RunRow], left: Sequence[RunSnapshot], flags: AllRunsFlags) -> bool:
     """Return whether to go on; asks where there are several runs. `left`: runs that stay paused."""
     is_sure = flags.yes or len(chosen) == 1
     question = f"{what} {all_runs_lines.named_runs(chosen)}"
@@ -98,8 +102,7 @@ def _pause(database: Database, chosen: Sequence[RunRow], actor: Actor) -> list[R
 
 def _resume(database: Database, run: RunRow, lease: EngineLease, actor: Actor) -> str:
     """Continue a run in the background, as `resume --detach` does; return what became of it."""
-    if lease.engine is not None:
-        lease.engine.detach()
+    lease.detach()
     start = RunStart(event=CommandEvent(actor=actor, run_id=run.id), options={"is_detached": True})
     has_work = work.activate_run(database, run.id, lease, start)
     if has_work:
@@ -114,7 +117,7 @@ def _availability(settings: Settings, database: Database, run: RunRow) -> list[s
 
 
 def _print(
-    flags: AllRunsFlags, changed: Sequence[RunRow], left: Sequence[RunRow], lines: Sequence[str]
+    flags: AllRunsFlags, changed: Sequence[RunRow], left: Sequence[RunSnapshot], lines: Sequence[str]
 ) -> None:
     if flags.as_json:
         print_json(all_runs_lines.affected_runs_object(changed, left))

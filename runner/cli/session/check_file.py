@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runner.db.earlier_answers import EarlierAnswers
-    from runner.rules.rate_limits import GivenLimits
     from runner.settings import Settings
 
 
@@ -30,7 +29,6 @@ def check_file(
     file: Path,
     shaping: LoadFlags,
     *,
-    limits: GivenLimits,
     expected_output: int | None,
 ) -> CheckResult:
     """Read `file` ("-" is stdin) to its end and estimate it. Raises UsageError if it cannot be read.
@@ -63,7 +61,7 @@ def check_file(
         warnings_total=reading.warnings_total,
         warnings=reading.warnings,
         warnings_shown=reading.warnings[:DIAGNOSTICS_SHOWN],
-        estimate=estimate(tally, outputs=known, limits=limits, base_host=pricing.base_host),
+        estimate=estimate(tally, outputs=known, limits=shaping.limits, base_host=pricing.base_host),
         output_source=source,
         other_model_note=other_model_line(reading.other_model_total, shaping.given_model),
     )

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runner.intake.recipe_input import RowFlags
-    from runner.rules.rate_limits import GivenLimits
     from runner.rules.recipe_flags import RecipeFlags
     from runner.settings import Settings
 
@@ -29,7 +28,6 @@ def check_recipe(
     row_flags: RowFlags,
     recipe_flags: RecipeFlags,
     *,
-    limits: GivenLimits,
     expected_output: int | None,
 ) -> CheckResult:
     """Read the table of a recipe file to its end and estimate its requests.
@@ -57,7 +55,7 @@ def check_recipe(
         warnings_total=reading.warnings_total,
         warnings=reading.warnings,
         warnings_shown=reading.warnings[:SHOWN],
-        estimate=estimate(tally, outputs=known, limits=limits, base_host=pricing.base_host),
+        estimate=estimate(tally, outputs=known, limits=row_flags.limits, base_host=pricing.base_host),
         output_source=source,
         table=CheckedRows(
             path=str(table),

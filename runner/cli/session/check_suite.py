@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from runner.evals.suite.read_suite import ReadSuite
     from runner.intake.job_file import LoadFlags
-    from runner.rules.rate_limits import GivenLimits
     from runner.settings import Settings
 
 
@@ -32,7 +31,6 @@ def check_suite(
     file: Path,
     flags: LoadFlags,
     *,
-    limits: GivenLimits,
     expected_output: int | None,
 ) -> CheckResult:
     """Read a suite file and its items to their end, and estimate the requests of a night.
@@ -43,7 +41,7 @@ def check_suite(
     pricing = price_basis(settings.base_url, settings.prices)
     tally = Tally(datetime.now(UTC).date(), pricing.prices)
     with gc_paused():  # many items at once, none of them garbage
-        read = read_suite(file, tally, tpm=flags.tpm)
+        read = read_suite(file, tally, limits=flags.limits)
     found = read.read_items
     known, source = known_outputs(tally, found.read_files[-1].sha256, settings, found.path, expected_output)
     warnings_total = read.request_warning_count + len(read.warnings)
@@ -60,7 +58,7 @@ def check_suite(
         warnings_total=read.request_warning_count,
         warnings=read.request_warnings,
         warnings_shown=read.request_warnings[:SHOWN],
-        estimate=estimate(tally, outputs=known, limits=limits, base_host=pricing.base_host),
+        estimate=estimate(tally, outputs=known, limits=flags.limits, base_host=pricing.base_host),
         output_source=source,
         suite=_facts(read),
     )

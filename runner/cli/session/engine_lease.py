@@ -54,6 +54,16 @@ class EngineLease:
         elif self.engine is not None:
             self.engine.start()
 
+    def detach(self) -> None:
+        """Make the engine stay without watching commands until its active runs have ended."""
+        if self.engine is not None:
+            self.engine.detach()
+
+    def follow(self, run_id: int) -> None:
+        """Take over the --on-end call of a run until this lease ends."""
+        if self.engine is not None:
+            self.engine.follow(run_id)
+
     def end(self) -> bool:
         """Release the lease and wait for the engine to end; return False if others keep it alive."""
         return self.engine is not None and self.engine.release_and_wait(_END_TIMEOUT_S)

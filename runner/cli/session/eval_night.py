@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from runner.cli.printing import print_note
 from runner.cli.session.context import any_database
-from runner.cli.session.given_limits import named_prompt_tpm
+from runner.cli.session.given_limits import named_limits
 from runner.cli.session.night_calls import STOPS, EvalFlags, NightCalls
 from runner.embedded.gc_pause import gc_paused
 from runner.embedded.loading_lock import occasion_lock
@@ -55,7 +55,7 @@ def _begin_tonight(calls: NightCalls, file: Path) -> tuple[NightRow, bool] | int
     pricing = price_basis(settings.base_url, settings.prices)
     tally = Tally(day_of(database.now_ms()), pricing.prices)
     with gc_paused():  # many items at once, none of them garbage
-        read = read_suite(file, tally, tpm=named_prompt_tpm(settings, flags.options))
+        read = read_suite(file, tally, limits=named_limits(settings, flags.options))
     _refuse_bad_items(read)
     if not flags.trust_code:
         refuse_untrusted(read.suite)

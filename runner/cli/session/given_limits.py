@@ -20,9 +20,9 @@ def given_limits(settings: Settings, rpm: int | None, tpm: int | None) -> GivenL
     return GivenLimits(rpm=rpm, tpm=tpm, team_rpm=team.rpm, team_tpm=team.tpm)
 
 
-def named_prompt_tpm(settings: Settings, named: Mapping[str, Any]) -> float | None:
-    """Return the tokens a minute that a prompt has to fit, by the options that a command names."""
-    return given_limits(settings, named.get("rpm"), named.get("tpm")).prompt_tpm
+def named_limits(settings: Settings, named: Mapping[str, Any]) -> GivenLimits:
+    """Return them, by the options that a command names."""
+    return given_limits(settings, named.get("rpm"), named.get("tpm"))
 
 
 def team_limits_in_force(settings: Settings) -> TeamLimits:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from runner.cli.flags import is_model_given
 from runner.cli.printing import print_note
-from runner.cli.session.given_limits import named_prompt_tpm
+from runner.cli.session.given_limits import named_limits
 from runner.cli.session.load_and_work import NamedInput, run_input
 from runner.cli.session.prepare_table import prepare_table
 from runner.cli.session.recipe_source import recipe_origin
@@ -41,8 +41,8 @@ def label_recipe(settings: Settings, lease: EngineLease, file: Path, flags: RunF
 
 def row_flags(settings: Settings, flags: RunFlags) -> RowFlags:
     """Return what decides whether a table is loaded."""
-    tpm = named_prompt_tpm(settings, flags.options)
-    return RowFlags(skip_bad=flags.skip_bad, strict=flags.strict, tpm=tpm)
+    limits = named_limits(settings, flags.options)
+    return RowFlags(skip_bad=flags.skip_bad, strict=flags.strict, limits=limits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from runner.embedded.loading_lock import loading_lock, occasion_lock
 from runner.embedded.state_folder import StateFolder
 from runner.engine.cost_bounds import price_basis
 from runner.intake.input_file import STDIN, save_stdin
-from runner.intake.load import load
+from runner.intake.load import WantedRun, load
 from runner.rules.estimate import Tally, estimate
 from runner.rules.occasion import stem_of_run
 from runner.rules.prices import day_of
@@ -69,14 +69,12 @@ def load_file(
         loaded = load(
             database,
             source,
-            name=choice.name,
-            new=choice.new,
-            occasion=choice.occasion,
-            options=options,
+            WantedRun(
+                name=choice.name, new=choice.new, occasion=choice.occasion, options=options, actor=actor
+            ),
             lock=lambda sha256: loading_lock(settings, sha256),
             progress=_no_progress if quiet else _LoadProgress(),
             tally=tally,
-            actor=actor,
         )
     if not quiet:
         is_other_path = not loaded.is_new and Path(loaded.input_path) != source.path.resolve()

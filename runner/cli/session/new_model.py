@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from runner.cli.render import text
@@ -21,15 +20,28 @@ if TYPE_CHECKING:
 
     from runner.db.counters import Deltas
     from runner.db.job_selection import JobSelection
-    from runner.db.model_moves import Validate
     from runner.db.runs import RunRow
     from runner.db.session import Database
     from runner.db.user_moves import JobsEvent
     from runner.engine.cost_bounds import PriceBasis
     from runner.rules.diagnostics import Problem
+    from runner.rules.rate_limits import GivenLimits
+    from runner.rules.validate import Validation
 
 _SHOWN_MAX: Final = 5
 _ID_LENGTH: Final = 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewModel:
+    """The model to send jobs with, and the limits that were given, which a prompt has to fit."""
+
+    name: str
+    limits: GivenLimits
+
+    def validate(self, body: bytes) -> Validation:
+        """Return what is wrong with a stored body with this model."""
+        return validate_with_model(body, self.name, self.limits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,22 +94,22 @@ class _Sums:
 
 
 def plan(
-    database: Database, run: RunRow, selection: JobSelection, model: str, pricing: PriceBasis
+    database: Database, run: RunRow, selection: JobSelection, model: NewModel, pricing: PriceBasis
 ) -> NewModelPlan:
     """Read the chosen jobs and validate each with another model. Raises UsageError if it takes none."""
     sums, now_ms = _Sums(), database.now_ms()
     with database.read() as connection:
-        for job, found in model_moves.check(connection, run.id, selection, _validate(run, model)):
+        for job, found in model_moves.check(connection, run.id, selection, model.validate):
             if found.refused:
                 sums.add_refused(job.custom_id, found.problems)
                 continue
             ticks = cost_bounds.likely_ticks(
-                model, found.prompt_tokens, found.max_output_tokens, now_ms, pricing
+                model.name, found.prompt_tokens, found.max_output_tokens, now_ms, pricing
             )
             sums.add_taken(found.problems, ticks)
     if sums.refused and not sums.taken:
         raise UsageError(
-            f"{model} takes none of these {text.count(sums.refused_total, run.unit)}; nothing was done",
+            f"{model.name} takes none of these {text.count(sums.refused_total, run.unit)}; nothing was done",
             where=tuple(sums.refused),
             fix="name another model with --set-model",
         )
@@ -109,16 +121,18 @@ def plan(
     )
 
 
-def send_again(database: Database, begun: JobsEvent, run: RunRow, selection: JobSelection, model: str) -> int:
+def send_again(
+    database: Database, begun: JobsEvent, run: RunRow, selection: JobSelection, model: NewModel
+) -> int:
     """Set the model of the chosen jobs and make them pending, in chunks; return how many.
 
     `begun`: the event of the command. A crash leaves whole chunks: the same command again does the rest.
     """
-    now_ms, validate = begun.at_ms, _validate(run, model)
+    now_ms = begun.at_ms
 
     def send_some(after: int | None, connection: Connection, deltas: Deltas) -> user_moves.Walked:
         walked = model_moves.retry_with_model(
-            connection, run.id, selection, model, validate, now_ms, deltas, after
+            connection, run.id, selection, model.name, model.validate, now_ms, deltas, after
         )
         if walked.moved:
             runs.reopen(connection, run.id, now_ms, record=events.note_nothing)
@@ -130,7 +144,3 @@ def send_again(database: Database, begun: JobsEvent, run: RunRow, selection: Job
 def _sentence(custom_id: str, problems: Sequence[Problem]) -> str:
     first = next(problem for problem in problems if problem.severity == "refused")
     return f"{short_id(custom_id, _ID_LENGTH)}: {first.reason} [{first.code}]"
-
-
-def _validate(run: RunRow, model: str) -> Validate:
-    return partial(validate_with_model, model=model, tpm=run.options.tpm or None)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from runner.cli.flags import StartFlags
 from runner.cli.printing import print_json, print_note
-from runner.cli.render.ending_text import rerun_command
 from runner.cli.render.live_object import live_object
 from runner.cli.render.load_notes import loaded_lines
 from runner.cli.render.text import error_block
@@ -28,10 +27,11 @@ from runner.db.evaluation.measurements import measurements
 from runner.db.run_snapshot import Part
 from runner.db.trail import CommandEvent
 from runner.evals.github import is_github_actions, write_step_summary
-from runner.evals.night import decide_night, night_end
+from runner.evals.night import night_end
 from runner.evals.night.advance_night import NightSteps
+from runner.evals.night.change_night import named_for_run
 from runner.evals.night.night_options import read_options
-from runner.evals.night.stored_night import read_night
+from runner.rules.command_line import rerun_command
 from runner.rules.errors import EngineBug, Unreachable, UserError
 from runner.rules.evaluation.forms import workflow_commands
 from runner.rules.evaluation.forms.night_markdown import night_markdown
@@ -146,13 +146,10 @@ class NightCalls:
 
     def _take_options(self, night: NightRow, run_id: int) -> None:
         """Let a run that was loaded by an earlier call have the options that this one names."""
-        named = {name: value for name, value in self.flags.options.items() if name != "on_end"}
         with self.database.read() as connection:
             if runs.find(connection, run_id) is None:
                 return
-            if "budget_ticks" in named:
-                stored = read_night(connection, night)
-                named["budget_ticks"] = decide_night.remaining_ticks(connection, stored, run_id)
+            named = named_for_run(connection, night, run_id, self.flags.options)
         self.events[run_id] = keep_options(self.database, run_id, self._event(run_id), named)
 
     def _event(self, run_id: int) -> CommandEvent:
@@ -187,8 +184,8 @@ class NightCalls:
         if self.flags.options.get("budget_ticks"):
             budget_prices.require_prices(self.database, self.settings, run_id)
         command = rerun_command(sys.argv[1:], None)
-        if self.flags.detach and self.lease.engine is not None:
-            self.lease.engine.detach()
+        if self.flags.detach:
+            self.lease.detach()
         with work.named_when_stopped(command):
             start = RunStart(event=self._event(run_id))
             has_work = work.activate_run(self.database, run_id, self.lease, start)

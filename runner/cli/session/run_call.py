@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runner.cli.printing import print_escaped, print_json, print_note
-from runner.cli.render.ending_text import rerun_command
 from runner.cli.render.summary_table import summary_lines
 from runner.cli.session import budget_prices, work
 from runner.cli.session.context import require_api
@@ -23,6 +22,7 @@ from runner.engine import run_completion
 from runner.intake.input_file import STDIN
 from runner.output.file_owner import refuse_foreign_files, run_tag
 from runner.output.write import write_run
+from runner.rules.command_line import rerun_command
 from runner.rules.errors import UsageError
 from runner.rules.exit_codes import ExitCode
 
@@ -59,6 +59,7 @@ class RunCall:
     def work_and_write(self, loaded: LoadResult) -> int:
         """Work until the run stops, write its files, print its summary; return the exit code."""
         run = self._run(loaded.run_id)
+        self.lease.follow(run.id)
         if not loaded.total:
             self._complete_empty(run.id)
             return self._write(run.id)
@@ -99,10 +100,10 @@ class RunCall:
 
     @property
     def _start(self) -> RunStart:
-        """Return what this call changes of the run: what it names, and that it waits for the run itself."""
+        """Return what this call changes of the run: what it names, and where it writes the results."""
         return RunStart(
             event=self.event,
-            options={**self.flags.options, "is_detached": False},
+            options=self.flags.options,
             output_path=None if self.targets is None else str(self.targets.results.absolute()),
         )
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.cli.flags import is_model_given
-from runner.cli.session.given_limits import named_prompt_tpm
+from runner.cli.session.given_limits import named_limits
 from runner.cli.session.input_kind import is_recipe_not_jobs
 from runner.cli.session.load_and_work import NamedInput, run_input
 from runner.cli.session.loading import source_of
@@ -35,7 +35,7 @@ def run_file(settings: Settings, lease: EngineLease, file: Path, flags: RunFlags
         model_for_all=flags.model_for_all,
         skip_bad=flags.skip_bad,
         strict=flags.strict,
-        tpm=named_prompt_tpm(settings, flags.options),
+        limits=named_limits(settings, flags.options),
         is_model_given=is_model_given(),
     )
 

@@ -50,15 +50,18 @@ def start_run(
         if found.state is RunState.LOADING:
             raise UsageError(f"run {found.id} is still being loaded", fix="load its file again")
         event, has_work = CommandEvent(actor=actor, run_id=found.id), False
+        if not flags.detach:
+            lease.follow(found.id)
         if options.get("budget_ticks"):
             budget_prices.require_prices(database, settings, found.id)
         if found.is_over:
             keep_options(database, found.id, event, options)
         else:
             require_api(settings)
-            if flags.detach and lease.engine is not None:
-                lease.engine.detach()
-            start = RunStart(event=event, options={**options, "is_detached": flags.detach})
+            if flags.detach:
+                lease.detach()
+                options = {**options, "is_detached": True}
+            start = RunStart(event=event, options=options)
             has_work = work.activate_run(database, found.id, lease, start)
         if flags.detach and has_work:
             return _detach(settings, database, found.id, flags)

@@ -46,11 +46,23 @@ def add_measurement(connection: Connection, night_id: int, number: int, run_id: 
     return next(row for row in measurements(connection, night_id) if row.number == number)
 
 
+def lock_night(connection: Connection, night_id: int) -> None:
+    """Lock a night's row until the transaction ends; on SQLite writing transactions never overlap."""
+    suffix = "" if connection.dialect.name == "sqlite" else " FOR UPDATE"
+    connection.execute(text(f"SELECT id FROM eval_nights WHERE id = :id{suffix}"), {"id": night_id})
+
+
 def measurements(connection: Connection, night_id: int) -> list[MeasurementRow]:
     """Return the measurements of a night in order."""
     query = text(f"SELECT {_COLUMNS} FROM eval_measurements WHERE night_id = :night ORDER BY number")
     rows = connection.execute(query, {"night": night_id})
     return [_measurement(row) for row in rows]
+
+
+def night_of_run(connection: Connection, run_id: int) -> int | None:
+    """Return the id of the night that a run measures, or None."""
+    query = text("SELECT night_id FROM eval_measurements WHERE run_id = :run")
+    return connection.execute(query, {"run": run_id}).scalar_one_or_none()
 
 
 def set_graded(connection: Connection, measurement_id: int) -> None:

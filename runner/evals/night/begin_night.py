@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,8 +10,8 @@ import orjson
 from runner.db import trail
 from runner.db.evaluation import nights
 from runner.db.evaluation.items import AskedItems
-from runner.db.stored_options import OptionsChange
 from runner.evals.grading.suite_graders import grader_hashes
+from runner.evals.night.change_night import store_options
 from runner.evals.night.compile_night import printed_metadata
 from runner.evals.night.night_options import read_options
 from runner.rules.errors import UsageError
@@ -62,21 +61,8 @@ def begin_night(
         found = None if new else nights.find(connection, suite.name, occasion)
         if found is not None:
             _refuse_other(found, content, suite)
-            earlier = read_options(found.options)
-            options = options.carried_on(earlier, named)
-            nights.set_options(connection, found.id, options.encoded())
-            change = OptionsChange.between(earlier.in_force(), options.in_force())
-            if change.new:
-                trail.record_operator_event(
-                    connection,
-                    database.now_ms(),
-                    EventKind.NIGHT_SET,
-                    actor=actor,
-                    run_name=found.name,
-                    old=change.old,
-                    new=change.new,
-                )
-            found = replace(found, options=options.encoded())
+            options = options.carried_on(read_options(found.options), named)
+            found = store_options(connection, found, options, actor, database.now_ms())
             check(found)
             return found, False
         specs = {spec.name: (content.graders[spec.name], orjson.dumps(spec)) for spec in suite.graders}

@@ -5,20 +5,27 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from runner.db.evaluation.measurements import add_measurement
+from runner.db import stored_options
+from runner.db.evaluation import nights
+from runner.db.evaluation.measurements import add_measurement, lock_night
 from runner.db.runs import RunOptions
 from runner.embedded.loading_lock import loading_lock, occasion_lock
 from runner.embedded.state_folder import StateFolder
+from runner.evals.night.change_night import named_for_run
 from runner.evals.night.compile_night import job_lines
+from runner.evals.night.night_options import read_options
 from runner.intake.job_file import LoadFlags
 from runner.intake.job_file_input import JobFile
-from runner.intake.load import load
+from runner.intake.load import WantedRun, load
 from runner.rules.evaluation.suite.suite import AGAIN
+from runner.rules.rate_limits import GivenLimits
 from runner.tables.draft_file import DraftFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
+
+    from sqlalchemy import Connection
 
     from runner.db.evaluation.nights import NightRow
     from runner.db.session import Database
@@ -53,21 +60,27 @@ def load_measurement(
     lines = job_lines(suite, items)
     path = kept / f"{stem}@{occasion}.jsonl"
     _write(path, lines)
+    limits = GivenLimits(tpm=options.tpm, team_tpm=settings.team_tpm)
     with occasion_lock(settings, database, stem):
         loaded = load(
             database,
-            JobFile(path, LoadFlags(model=suite.subjects[0].model)),
-            name=stem,
-            new=False,
-            occasion=occasion,
-            options=options,
+            JobFile(path, LoadFlags(model=suite.subjects[0].model, limits=limits)),
+            WantedRun(name=stem, occasion=occasion, options=options, is_of_night=True, actor=actor),
             lock=partial(loading_lock, settings),
-            is_of_night=True,
-            actor=actor,
         )
         with database.write() as connection:
             add_measurement(connection, night.id, number, loaded.run_id)
+            _take_options(connection, night.id, loaded.run_id, database.now_ms())
     return loaded
+
+
+def _take_options(connection: Connection, night_id: int, run_id: int, now_ms: int) -> None:
+    """Give a run what a command has set of its night since the loading began."""
+    lock_night(connection, night_id)
+    night = nights.find_by_id(connection, night_id)
+    if night is not None:
+        named = read_options(night.options).kept()
+        stored_options.change(connection, run_id, named_for_run(connection, night, run_id, named), now_ms)
 
 
 def run_options(options: NightOptions, *, budget_ticks: int | None) -> RunOptions:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
 _KEPT: Final = (  # unless a later call names them
     *("budget_ticks", "rpm", "tpm", "max_attempts", "on_ambiguous", "max_waiting", "max_failures", "on_end"),
@@ -45,6 +45,14 @@ class NightOptions(msgspec.Struct, frozen=True, kw_only=True):
         """Return these options for a night that has `earlier` ones: what is not named stays as it was."""
         kept = {name: getattr(earlier, name) for name in _KEPT if name not in named}
         return msgspec.structs.replace(self, **kept)
+
+    def with_named(self, named: Mapping[str, Any]) -> NightOptions:
+        """Return these options with those of the named ones that a night has."""
+        return msgspec.structs.replace(self, **{name: named[name] for name in _KEPT if name in named})
+
+    def kept(self, named: Collection[str] = _KEPT) -> dict[str, Any]:
+        """Return the values of those of the named options that a night has; without `named` of all."""
+        return {name: getattr(self, name) for name in _KEPT if name in named}
 
     def in_force(self) -> dict[str, Any]:
         """Return the options that a command line can name and that do something, by their names."""

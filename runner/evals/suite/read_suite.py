@@ -11,6 +11,7 @@ from runner.evals.suite.suite_file import KIND, read_suite_file
 from runner.evals.suite.suite_requests import SuiteRequests
 from runner.evals.suite.suite_warnings import suite_warnings
 from runner.intake.recipe_file import ReadFile, RecipeFiles
+from runner.rules.rate_limits import NOT_GIVEN, GivenLimits
 from runner.rules.recipe import error_of_faults
 
 if TYPE_CHECKING:
@@ -46,10 +47,10 @@ class ReadSuite:
     suite_folder: Path
 
 
-def read_suite(path: Path, tally: Tally, *, tpm: float | None = None) -> ReadSuite:
+def read_suite(path: Path, tally: Tally, *, limits: GivenLimits = NOT_GIVEN) -> ReadSuite:
     """Return the suite of a file with its items; no code that it names is run.
 
-    `tally` adds up the requests of all epochs. `tpm`: the limit in tokens a minute that a request must fit.
+    `tally` adds up the requests of all epochs. `limits`: those that were given, which a prompt has to fit.
     Raises UsageError, RecipeError and TableError where the suite or its items cannot be used as a whole.
     """
     folder = path.parent
@@ -59,7 +60,7 @@ def read_suite(path: Path, tally: Tally, *, tpm: float | None = None) -> ReadSui
     requests = SuiteRequests(suite, found)
     if faults := [*requests.template_faults(), *misfit_faults(suite, found.items)]:
         raise error_of_faults(str(path), faults, KIND)
-    requests.read(tally, tpm=tpm)
+    requests.read(tally, limits=limits)
     return ReadSuite(
         suite=suite,
         items=found.items,

@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo, available_timezones
 
+from runner.rules.rate_limits import NOT_GIVEN
 from runner.rules.recipe import RecipeFault
 from runner.rules.validate import validate
 
@@ -51,7 +52,7 @@ def _body_faults(subject: Subject, key: str) -> Iterator[RecipeFault]:
     """Yield what the API would refuse of a subject's model and fields; an absent model is known already."""
     if not subject.model:
         return
-    found = validate({"model": subject.model, "messages": [_PROBE], **subject.body}, None)
+    found = validate({"model": subject.model, "messages": [_PROBE], **subject.body}, NOT_GIVEN)
     for problem in found.problems:
         if problem.severity == "refused":
             path = ".".join(map(str, problem.path))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from runner.rules.estimate import Tally
     from runner.rules.evaluation.suite.item import Item
     from runner.rules.evaluation.suite.suite import Suite
+    from runner.rules.rate_limits import GivenLimits
     from runner.rules.request import Request
 
 
@@ -50,11 +51,11 @@ class SuiteRequests:
                 faults += [RecipeFault(f"{key}.user", line, error.fix) for line in error.where]
         return faults
 
-    def read(self, tally: Tally, *, tpm: float | None) -> None:
+    def read(self, tally: Tally, *, limits: GivenLimits) -> None:
         """Read the requests of all items; `tally` adds up those of all epochs. Templates have no faults."""
         names = metadata_names(self._found.items)
         prompts = [ItemPrompt(subject, names) for subject in self._suite.subjects]
-        defaults = Defaults(model=DEFAULT, tpm=tpm)
+        defaults = Defaults(model=DEFAULT, limits=limits)
         for number, item in enumerate(self._found.items, 1):
             for prompt in prompts:
                 request = self._request(prompt, item, number, defaults)
