@@ -347,7 +347,7 @@ GUARDS = (
         name="the event of a change",
         without_it="nobody can see afterwards who changed a limit",
         file="runner/cli/session/change_options.py",
-        old="            event.extended(connection, now_ms, EventKind.SET, old=change.old, new=change.new)\n",
+        old="    trail.record(connection, run_id, now_ms, EventKind.SET, actor=actor, old=change.old, new=change.new)\n",
         new="",
         tests="tests/faults/test_trail_kills.py -k set",
     ),
