@@ -17,11 +17,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from runner import home_folder, settings_file
-from runner.rules import api_key, base_url, server_url
+from runner.rules import api_key
 from runner.rules.errors import UsageError
 from runner.rules.numbers import NumberError, parse_count, parse_decimal
 from runner.rules.os_text import is_text
 from runner.rules.secret import Secret
+from runner.rules.servers import base_url, server_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

@@ -35,8 +35,8 @@ def read(cwd: Path) -> tuple[dict[str, Any], str, list[str]]:
 
 
 def _no_toml(path: Path, content: bytes, error: Exception) -> UsageError:
-    from runner.rules.binary_files import HEAD_BYTES, binary_file
-    from runner.rules.other_file import cure_for
+    from runner.rules.other_files.binary_files import HEAD_BYTES, binary_file
+    from runner.rules.other_files.other_file import cure_for
 
     other = binary_file(content[:HEAD_BYTES])
     if other is None:

@@ -6,8 +6,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from runner.rules.label_field import LabelField, LabelKind
-from runner.rules.label_language import parse_labels
+from runner.rules.labels.label_field import LabelField, LabelKind
+from runner.rules.labels.label_language import parse_labels
 
 _NAMES = st.text(alphabet="abcxyzé_0", min_size=1, max_size=6).filter(lambda name: name[0] not in "_0")
 _VALUES = st.lists(

@@ -16,7 +16,7 @@ from runner.db.job_ids import job_id
 from runner.db.new_rows import NewRow
 from runner.db.outcomes import Cause
 from runner.db.runs import RunOptions
-from runner.rules.row_status import RowStatus
+from runner.rules.labels.row_status import RowStatus
 from runner.rules.states import Event, JobState
 from runner.tables.pyarrow_import import import_pyarrow
 

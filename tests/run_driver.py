@@ -17,9 +17,9 @@ from runner.db.new_jobs import NewJob
 from runner.db.outcomes import Accepted, Cause, Cost, LabelCheck, PollAgain, Requeue, Settled
 from runner.db.results import Received
 from runner.db.runs import RunOptions
-from runner.rules import output_estimate
+from runner.rules.costs.uncertain_cost import UncertainCost
+from runner.rules.requests import output_estimate
 from runner.rules.states import Event, JobState
-from runner.rules.uncertain_cost import UncertainCost
 
 if TYPE_CHECKING:
     from collections.abc import Callable

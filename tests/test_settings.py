@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from sqlalchemy.engine import make_url
 
 from runner import settings as settings_of
-from runner.rules import base_url
 from runner.rules.errors import UsageError
 from runner.rules.secret import Secret
+from runner.rules.servers import base_url
 from runner.settings import TABLE, Setting, Settings, load, socket_path
 
 if TYPE_CHECKING:

@@ -8,12 +8,12 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from runner.api.request_failed import RequestFailed
-from runner.rules import error_body
-from runner.rules.key_status import KeyStatus, key_status
+from runner.rules.replies import error_body
+from runner.rules.replies.key_status import KeyStatus, key_status
 
 if TYPE_CHECKING:
     from runner.api.client import XAIClient
-    from runner.rules.reply import Reply
+    from runner.rules.replies.reply import Reply
     from runner.settings import Settings
 
 

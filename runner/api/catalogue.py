@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from runner.rules import error_body
+from runner.rules.replies import error_body
 
 if TYPE_CHECKING:
     from runner.api.client import XAIClient

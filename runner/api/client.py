@@ -1,6 +1,6 @@
 """HTTP client of the xAI API. It sends a request once and returns the whole reply, or how far it got.
 
-Paths are in deferred.py, account.py and catalogue.py; rules/reply.py classifies replies.
+Paths are in deferred.py, account.py and catalogue.py; rules/replies/reply.py classifies replies.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from runner.api.environment import check_environment
 from runner.api.origin import Origin
 from runner.api.request_failed import RequestFailed
 from runner.api.transport import ExchangeError, Transport
-from runner.rules import clock_skew
 from runner.rules.advice import Advice
 from runner.rules.redact import one_line, redact
-from runner.rules.reply import Fault, Reply
+from runner.rules.replies import clock_skew
+from runner.rules.replies.reply import Fault, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

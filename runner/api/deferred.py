@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 if TYPE_CHECKING:
     from runner.api.client import XAIClient
-    from runner.rules.reply import Reply
+    from runner.rules.replies.reply import Reply
 
 SUBMIT: Final = "/chat/completions"
 FETCH: Final = "/chat/deferred-completion/"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from runner import certificate_files
-from runner.rules.proxy import Proxy, parse_proxy
+from runner.rules.servers.proxy import Proxy, parse_proxy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,7 +12,7 @@ import aiohttp
 from runner.rules.advice import Advice
 
 if TYPE_CHECKING:
-    from runner.rules.proxy import Proxy
+    from runner.rules.servers.proxy import Proxy
 
 _ADDRESS_FIX: Final = "check XAI_BASE_URL, and that a server listens there"
 _NETWORK_FIX: Final = "check the network; if a proxy leads out of it, name that in HTTPS_PROXY"

@@ -8,7 +8,7 @@ from runner.rules.errors import RunnerError
 
 if TYPE_CHECKING:
     from runner.rules.advice import Advice
-    from runner.rules.reply import Fault
+    from runner.rules.replies.reply import Fault
 
 
 class RequestFailed(RunnerError):  # noqa: N818 - read as `except RequestFailed`

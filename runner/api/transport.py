@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import aiohttp
 
-from runner.rules.answer_json import is_whole_object
-from runner.rules.reply import Fault
+from runner.rules.json_text.answer_json import is_whole_object
+from runner.rules.replies.reply import Fault
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from aiohttp import ClientHandlerType, ClientRequest, ClientResponse, StreamReader
     from yarl import URL
 
-    from runner.rules.proxy import Proxy
+    from runner.rules.servers.proxy import Proxy
 
 _PIECE_BYTES: Final = 128 * 1024  # larger bodies are written in pieces, so that none is in memory twice
 _LINE_END: Final = re.compile("[\r\n\0]")

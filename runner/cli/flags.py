@@ -11,13 +11,13 @@ from click.core import ParameterSource
 
 from runner.cli.path_types import InputPath
 from runner.rules import models
-from runner.rules.budget import parse_usd
-from runner.rules.chat_completion import Flaw
+from runner.rules.costs.budget import parse_usd
 from runner.rules.errors import UsageError
 from runner.rules.numbers import NumberError, parse_count, parse_span_s
 from runner.rules.occasion import TODAY, is_occasion, is_today
 from runner.rules.os_text import as_text
 from runner.rules.redact import plain
+from runner.rules.replies.chat_completion import Flaw
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from runner.limiter.limits import BucketView
     from runner.limiter.refused_commits import CommitRefusal
     from runner.limiter.usage import BucketUsage
-    from runner.rules.team_limits import TeamLimits
+    from runner.rules.sending.team_limits import TeamLimits
 
 FETCHABLE_MS: Final = 24 * 3600 * 1000  # xAI keeps a result for 24 hours
 PROJECTED_FROM_JOBS: Final = 10

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import Connection, bindparam, text
 
 from runner.db import counters, runs
-from runner.rules.budget import RESERVING_STATES, Account, used_ticks
+from runner.rules.costs.budget import RESERVING_STATES, Account, used_ticks
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -47,8 +47,8 @@ from sqlalchemy import Connection, text
 from runner.db import bulk, run_series
 from runner.db.job_ids import job_id
 from runner.db.uncertain_costs import UNCERTAIN
+from runner.rules.costs.uncertain_cost import DEAREST
 from runner.rules.states import JobState
-from runner.rules.uncertain_cost import DEAREST
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

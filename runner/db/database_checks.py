@@ -9,9 +9,15 @@ from sqlalchemy import inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from runner.db.driver_errors import database_error
-from runner.rules import sqlite_errors
 from runner.rules.counted import listed
-from runner.rules.postgres_errors import INCOMPLETE, NO_SCHEMA, NO_SCHEMA_RIGHTS, NO_TABLE_RIGHTS, READ_ONLY
+from runner.rules.servers import sqlite_errors
+from runner.rules.servers.postgres_errors import (
+    INCOMPLETE,
+    NO_SCHEMA,
+    NO_SCHEMA_RIGHTS,
+    NO_TABLE_RIGHTS,
+    READ_ONLY,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +25,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Table
 
     from runner.db.session import Database
-    from runner.rules.database_fault import DatabaseFault
+    from runner.rules.servers.database_fault import DatabaseFault
 
     _Found: TypeAlias = tuple[DatabaseFault, tuple[str, ...]] | None
 

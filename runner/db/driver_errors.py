@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, OperationalError
 
-from runner.rules import postgres_errors, sqlite_errors
 from runner.rules.errors import Unreachable, UsageError
-from runner.rules.postgres_url import SCHEMA, quoted
 from runner.rules.redact import redact
-from runner.rules.server_url import secrets_in_url, shown_url
-from runner.rules.sqlite_errors import FILE_GONE
+from runner.rules.servers import postgres_errors, sqlite_errors
+from runner.rules.servers.postgres_url import SCHEMA, quoted
+from runner.rules.servers.server_url import secrets_in_url, shown_url
+from runner.rules.servers.sqlite_errors import FILE_GONE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqlalchemy.engine import URL, Dialect
 
-    from runner.rules.database_fault import DatabaseFault
     from runner.rules.errors import UserError
+    from runner.rules.servers.database_fault import DatabaseFault
 
 SQLITE_MIN: Final = (3, 35, 0)  # RETURNING
 DRIVER_ERRORS: Final = (DatabaseError, InterfaceError)

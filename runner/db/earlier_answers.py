@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from sqlalchemy import text
 
 from runner.db.stored_text import stored_path
-from runner.rules import output_estimate
+from runner.rules.requests import output_estimate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 from runner.db import bulk, uncertain_costs
 from runner.db.job_ids import run_of
 from runner.db.result_costs import count_uncertain_cost
+from runner.rules.costs.uncertain_cost import UncertainCost
 from runner.rules.states import Event, JobState
-from runner.rules.uncertain_cost import UncertainCost
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from runner.db import given_up, statements
 from runner.db.job_ids import run_of
-from runner.rules.budget import RESERVING_STATES
+from runner.rules.costs.budget import RESERVING_STATES
 from runner.rules.errors import Bug
 from runner.rules.states import TRANSITIONS, Event, JobState
 

@@ -18,8 +18,8 @@ from runner.db import attempts, guarded_update, result_costs
 from runner.db.counters import Deltas
 from runner.db.guarded_update import GuardedUpdate, MoveRow
 from runner.db.job_ids import run_of
+from runner.rules.costs.uncertain_cost import with_reserved_floor
 from runner.rules.states import FINAL, Event, JobState
-from runner.rules.uncertain_cost import with_reserved_floor
 
 if TYPE_CHECKING:
     from runner.db.leases import Lease

@@ -14,9 +14,9 @@ from sqlalchemy.exc import DBAPIError
 
 from runner.db import database_checks, driver_errors
 from runner.db.driver_errors import database_error
-from runner.rules.database_fault import DatabaseFault
 from runner.rules.errors import UsageError
-from runner.rules.postgres_errors import INCOMPLETE, NO_SCHEMA_RIGHTS
+from runner.rules.servers.database_fault import DatabaseFault
+from runner.rules.servers.postgres_errors import INCOMPLETE, NO_SCHEMA_RIGHTS
 
 if TYPE_CHECKING:
     from alembic.config import Config

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from runner.db.counters import Deltas
     from runner.db.job_selection import JobSelection
-    from runner.rules.validate import Validation
+    from runner.rules.requests.validate import Validation
 
     Validate = Callable[[bytes], Validation]
 

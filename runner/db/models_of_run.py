@@ -8,7 +8,7 @@ from sqlalchemy import Connection, bindparam, text
 
 from runner.db.job_ids import JOBS_MAX, job_id
 from runner.db.job_ranges import in_run
-from runner.rules.reply_table import MODEL_CODES
+from runner.rules.replies.reply_table import MODEL_CODES
 
 if TYPE_CHECKING:
     from collections.abc import Collection

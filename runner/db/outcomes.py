@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from runner.rules.uncertain_cost import NO_COST
+from runner.rules.costs.uncertain_cost import NO_COST
 
 if TYPE_CHECKING:
     from runner.db.leases import Lease
+    from runner.rules.costs.uncertain_cost import UncertainCost
     from runner.rules.states import Event, JobState
-    from runner.rules.uncertain_cost import UncertainCost
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

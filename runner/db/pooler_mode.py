@@ -11,12 +11,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from runner.db.statement_timeout import answers_within
-from runner.rules.postgres_errors import POOLER_FULL, TRANSACTION_MODE
+from runner.rules.servers.postgres_errors import POOLER_FULL, TRANSACTION_MODE
 
 if TYPE_CHECKING:
     import psycopg
 
-    from runner.rules.database_fault import DatabaseFault
+    from runner.rules.servers.database_fault import DatabaseFault
 
 ANSWERS_WITHIN_S: Final = 10.0  # a pooler that has a connection left
 _ROUNDS: Final = 3  # another client may take or return a server process in between

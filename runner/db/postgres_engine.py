@@ -14,10 +14,10 @@ from runner import certificate_files
 from runner.db import pooler_mode
 from runner.db.driver_errors import database_error, schema_of
 from runner.db.statement_timeout import answers_within
-from runner.rules.database_fault import DatabaseFault
 from runner.rules.errors import UsageError
-from runner.rules.postgres_url import OF_OTHER_CLIENTS, SCHEMA, parameter_fix, quoted
-from runner.rules.server_url import shown_url
+from runner.rules.servers.database_fault import DatabaseFault
+from runner.rules.servers.postgres_url import OF_OTHER_CLIENTS, SCHEMA, parameter_fix, quoted
+from runner.rules.servers.server_url import shown_url
 
 if TYPE_CHECKING:
     import psycopg

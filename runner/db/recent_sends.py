@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import text
 
-from runner.rules import tokens
+from runner.rules.requests import tokens
 
 if TYPE_CHECKING:
     from runner.db.session import Database

@@ -14,7 +14,7 @@ from runner.db import bulk, guarded_update
 from runner.db.guarded_update import MoveRow
 from runner.db.job_ids import job_id, run_of
 from runner.db.stored_text import stored_text
-from runner.rules.failure_pause import INVALID
+from runner.rules.sending.failure_pause import INVALID
 from runner.rules.states import TRANSITIONS, Event, JobState
 
 if TYPE_CHECKING:

@@ -8,10 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from runner.db import attempts, uncertain_costs
 from runner.db.job_ids import run_of
-from runner.rules import output_estimate
-from runner.rules.failure_pause import FIRST, INVALID
-from runner.rules.states import Event, JobState
-from runner.rules.uncertain_cost import (
+from runner.rules.costs.uncertain_cost import (
     DEAREST,
     MODEL_TICKS,
     NO_COST,
@@ -19,6 +16,9 @@ from runner.rules.uncertain_cost import (
     restated,
     with_reserved_floor,
 )
+from runner.rules.requests import output_estimate
+from runner.rules.sending.failure_pause import FIRST, INVALID
+from runner.rules.states import Event, JobState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -12,9 +12,9 @@ from sqlalchemy import Connection, Row, text
 
 from runner.db import bulk, frames
 from runner.db.job_ids import run_of
-from runner.rules.chat_completion import read_completion
-from runner.rules.follow_up import follow_up
-from runner.rules.replace_model import replace_model
+from runner.rules.labels.follow_up import follow_up
+from runner.rules.replies.chat_completion import read_completion
+from runner.rules.requests.replace_model import replace_model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

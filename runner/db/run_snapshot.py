@@ -21,13 +21,13 @@ from runner.db import (
 from runner.db.job_selection import JobSelection
 from runner.db.session import clock_ms
 from runner.rules.bucket_width import lately_since_ms
-from runner.rules.budget import used_ticks
+from runner.rules.costs.budget import used_ticks
 from runner.rules.event_kinds import EventKind
 from runner.rules.exit_codes import ExitCode, run_exit_code
+from runner.rules.labels.row_status import RowStatus
+from runner.rules.labels.stored_recipe import label_fields
 from runner.rules.prices import prices_as_of
-from runner.rules.row_status import RowStatus
 from runner.rules.states import JobState, PauseReason
-from runner.rules.stored_recipe import label_fields
 from runner.rules.summary import RunFacts, summarize
 from runner.rules.summary_object import NO_FILES, SummaryFiles
 

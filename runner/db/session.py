@@ -16,10 +16,10 @@ from runner.db import driver_errors
 from runner.db.postgres_engine import postgres_engine
 from runner.db.sqlite_engine import DatabaseFile, sqlite_engine
 from runner.db.statement_timeout import StatementTimeout
-from runner.rules import server_url
 from runner.rules.errors import UsageError
-from runner.rules.postgres_url import with_host_parameters
-from runner.rules.sqlite_errors import GONE
+from runner.rules.servers import server_url
+from runner.rules.servers.postgres_url import with_host_parameters
+from runner.rules.servers.sqlite_errors import GONE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import Connection, Engine, create_engine, event
 
 from runner.db import driver_errors
-from runner.rules.sqlite_errors import FILE_GONE
+from runner.rules.servers.sqlite_errors import FILE_GONE
 
 if TYPE_CHECKING:
     from pathlib import Path

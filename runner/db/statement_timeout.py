@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import event
 
-from runner.rules.postgres_errors import SILENT
+from runner.rules.servers.postgres_errors import SILENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

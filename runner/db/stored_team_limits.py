@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import Connection, text
 
 from runner.db.stored_text import stored_text
-from runner.rules.team_limits import (
+from runner.rules.sending.team_limits import (
     HostSetting,
     TeamLimits,
     VersionedLimits,

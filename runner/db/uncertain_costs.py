@@ -13,8 +13,8 @@ from sqlalchemy import text
 
 from runner.db import bulk, statements
 from runner.db.job_ids import job_id
+from runner.rules.costs.uncertain_cost import UncertainCost
 from runner.rules.states import JobState
-from runner.rules.uncertain_cost import UncertainCost
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, text
 
 from runner.db import bulk, counters
 from runner.db.job_ids import run_of
-from runner.rules.unreadable import BODY_BYTES_KEPT
+from runner.rules.replies.unreadable import BODY_BYTES_KEPT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

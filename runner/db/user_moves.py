@@ -20,9 +20,9 @@ from runner.db.guarded_update import ABANDON, CANCEL, RETRY, MoveRow
 from runner.db.job_ids import run_of
 from runner.db.job_selection import JobSelection
 from runner.db.result_costs import count_uncertain_cost
+from runner.rules.costs.uncertain_cost import with_reserved_floor
 from runner.rules.errors import Bug
 from runner.rules.states import TRANSITIONS, Event, JobState
-from runner.rules.uncertain_cost import with_reserved_floor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     from runner.db.session import Database
     from runner.db.trail import CommandEvent
+    from runner.rules.costs.uncertain_cost import UncertainCost
     from runner.rules.event_kinds import EventKind
-    from runner.rules.uncertain_cost import UncertainCost
 
 Result = TypeVar("Result")
 ROWS_MAX = 5_000

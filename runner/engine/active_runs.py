@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from runner.engine.cost_bounds import PriceBasis
     from runner.engine.follow_team_limits import TeamLimitsFollower
     from runner.engine.group_commit import GroupCommit
+    from runner.rules.sending.team_limits import VersionedLimits
     from runner.rules.states import PauseReason
-    from runner.rules.team_limits import VersionedLimits
 
 SUBMITTING_STATES: Final = (RunState.RUNNING, RunState.WAITING)  # a waiting run probes
 LONG_RUN_JOBS: Final = 1_000  # more than end between two refreshes

@@ -14,9 +14,9 @@ from runner.db import answers_at_once, job_moves
 from runner.db.outcomes import Accepted
 from runner.engine.keep_answers import CollectedAnswer, received_of, settle_or_log, store_and_settle
 from runner.engine.spool import AcceptedRecord, AnswerRecord
-from runner.rules import kept_bytes
-from runner.rules.chat_completion import read_completion
 from runner.rules.identity import attempt_name
+from runner.rules.replies import kept_bytes
+from runner.rules.replies.chat_completion import read_completion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from runner.engine.record_attempts import AttemptToSend
 from runner.engine.sender import ReadyAttempt
-from runner.rules import request
+from runner.rules.requests import request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from runner.db.outcomes import Cause, LabelCheck
-from runner.rules.failure_pause import INVALID
-from runner.rules.follow_up import follow_up_tokens, is_asked_again
-from runner.rules.label_counts import counted_words
+from runner.rules.labels.follow_up import follow_up_tokens, is_asked_again
+from runner.rules.labels.label_counts import counted_words
+from runner.rules.sending.failure_pause import INVALID
 from runner.rules.states import Event, JobState
 
 if TYPE_CHECKING:
-    from runner.rules.chat_completion import Completion
-    from runner.rules.label_rules import LabelRules
+    from runner.rules.labels.label_rules import LabelRules
+    from runner.rules.replies.chat_completion import Completion
 
 
 class NextMove(NamedTuple):

@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from runner.engine.supervisor import log_failure
-from runner.rules.breaker import WINDOW, is_tripped
+from runner.rules.sending.breaker import WINDOW, is_tripped
 from runner.rules.states import PauseReason
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from runner.engine.sliced_loop import IDLE_S, SlicedLoop
-from runner.rules import polling
+from runner.rules.sending import polling
 
 if TYPE_CHECKING:
     from random import Random

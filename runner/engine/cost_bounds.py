@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from runner.rules import models, money, output_estimate
+from runner.rules import models, money
+from runner.rules.costs.uncertain_cost import MARGIN, NO_COST, UncertainCost, combined, learnt_costs
 from runner.rules.prices import day_of, parse_own_prices
-from runner.rules.uncertain_cost import MARGIN, NO_COST, UncertainCost, combined, learnt_costs
+from runner.rules.requests import output_estimate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

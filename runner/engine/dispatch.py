@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from runner.rules import submit_plan
-from runner.rules.submit_plan import SendState
+from runner.rules.sending import submit_plan
+from runner.rules.sending.submit_plan import SendState
 
 if TYPE_CHECKING:
     from runner.engine.in_flight import InFlight

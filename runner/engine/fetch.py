@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from runner.api import deferred
 from runner.api.client import RequestFailed
-from runner.rules import after_fetch, reply
-from runner.rules.after_fetch import NOT_ASKED, PollState
-from runner.rules.reply import Classification, Outcome
-from runner.rules.reply_table import RATE_LIMITED
+from runner.rules.replies import after_fetch, reply
+from runner.rules.replies.after_fetch import NOT_ASKED, PollState
+from runner.rules.replies.reply import Classification, Outcome
+from runner.rules.replies.reply_table import RATE_LIMITED
 
 if TYPE_CHECKING:
     from runner.api.client import XAIClient
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from runner.engine.wakeups import Wakeups
     from runner.limiter.limiter import Limiter
     from runner.limiter.slots import Slot
-    from runner.rules.reply import Reply
+    from runner.rules.replies.reply import Reply
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

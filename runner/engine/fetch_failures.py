@@ -12,9 +12,10 @@ from runner.db.unreadables import UnreadableReply
 from runner.engine import cost_bounds, unreadable_replies
 from runner.engine.keep_answers import spool_record
 from runner.engine.unreadable_replies import UnreadableFetch
-from runner.rules import after_fetch, error_body, retry, unreadable
-from runner.rules.after_fetch import FetchedJob, FetchMove
-from runner.rules.reply import Classification, Outcome
+from runner.rules.replies import after_fetch, error_body, unreadable
+from runner.rules.replies.after_fetch import FetchedJob, FetchMove
+from runner.rules.replies.reply import Classification, Outcome
+from runner.rules.sending import retry
 from runner.rules.states import Event, JobState
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
     from runner.engine.poll_schedule import PollSchedule
     from runner.engine.shared_clock import SharedClock
     from runner.engine.spool_writer import SpoolWriter
-    from runner.rules.after_fetch import FetchStep
-    from runner.rules.chat_completion import Completion
+    from runner.rules.replies.after_fetch import FetchStep
+    from runner.rules.replies.chat_completion import Completion
 
 POLL_AGAIN: Final[dict[FetchMove, job_moves.MoveFunction]] = {
     FetchMove.LATER: job_moves.later,

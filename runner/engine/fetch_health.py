@@ -8,8 +8,8 @@ from runner.db import counters, events
 from runner.db.counters import FETCH_REFUSED
 from runner.engine.circuit_breaker import Endpoint
 from runner.engine.consecutive_failures import ConsecutiveFailures
-from runner.rules import after_fetch
 from runner.rules.event_kinds import EventKind
+from runner.rules.replies import after_fetch
 from runner.rules.states import RunState
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from runner.engine.fetch_outage import FetchOutage
     from runner.engine.group_commit import GroupCommit
     from runner.engine.wakeups import Wakeups
-    from runner.rules.reply import Classification
+    from runner.rules.replies.reply import Classification
 
 
 class FetchHealth:

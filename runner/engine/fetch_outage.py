@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runner.rules.unreadable import OUTAGE_AFTER, probe_wait_s
+from runner.rules.replies.unreadable import OUTAGE_AFTER, probe_wait_s
 
 if TYPE_CHECKING:
     from collections.abc import Callable

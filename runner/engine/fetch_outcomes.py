@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runner.engine.keep_answers import spool_record
-from runner.rules import kept_bytes
-from runner.rules.chat_completion import read_completion
-from runner.rules.reply import Outcome
+from runner.rules.replies import kept_bytes
+from runner.rules.replies.chat_completion import read_completion
+from runner.rules.replies.reply import Outcome
 
 if TYPE_CHECKING:
     from runner.db.leases import ClaimedJob

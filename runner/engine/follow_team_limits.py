@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from runner.db.session import Database
     from runner.db.stored_team_limits import HostSettings
     from runner.limiter.hand_over_limits import LimitsHandOver
-    from runner.rules.team_limits import VersionedLimits
+    from runner.rules.sending.team_limits import VersionedLimits
 
 AGAIN_S: Final = 5.0  # also unchanged ones: Redis may have lost its last writes
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runner.rules import models, tokens
-from runner.rules.budget import DayPrices, reserve_ticks, typical_ticks
+from runner.rules import models
+from runner.rules.costs.budget import DayPrices, reserve_ticks, typical_ticks
 from runner.rules.prices import day_of
+from runner.rules.requests import tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable

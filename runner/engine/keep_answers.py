@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from runner.engine.spool import Segment
     from runner.engine.spool_writer import SpoolWriter
     from runner.limiter.limiter import Limiter
-    from runner.rules.chat_completion import Completion
+    from runner.rules.replies.chat_completion import Completion
 
 log = logging.getLogger("runner.collect")
 

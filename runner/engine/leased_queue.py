@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from runner.rules.submit_plan import CHUNK_FIRST
+from runner.rules.sending.submit_plan import CHUNK_FIRST
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,8 +7,8 @@ import time
 from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
-from runner.rules import polling
-from runner.rules.probes import PROBES
+from runner.rules.sending import polling
+from runner.rules.sending.probes import PROBES
 
 if TYPE_CHECKING:
     from random import Random

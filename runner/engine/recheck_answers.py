@@ -11,7 +11,7 @@ from runner.db.recheck_moves import Rechecked
 from runner.db.session import clock_ms
 from runner.rules.errors import UsageError
 from runner.rules.event_kinds import EventKind
-from runner.rules.recheck_rules import has_repair, recheck_of
+from runner.rules.labels.recheck_rules import has_repair, recheck_of
 from runner.rules.states import JobState
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from runner.db.counters import Deltas
     from runner.db.session import Database
     from runner.db.trail import CommandEvent
-    from runner.rules.recheck_rules import Recheck
+    from runner.rules.labels.recheck_rules import Recheck
 
 
 @dataclass(slots=True)

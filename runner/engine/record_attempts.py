@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from runner.db import budget_account, counters, job_moves, leases, results, runs
 from runner.rules.money import dollars
-from runner.rules.probes import PROBES
+from runner.rules.sending.probes import PROBES
 from runner.rules.states import PauseReason
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from runner.db.counters import Deltas
     from runner.db.leases import LeasedJob
     from runner.db.runs import RunOptions
-    from runner.rules.budget import Account
+    from runner.rules.costs.budget import Account
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

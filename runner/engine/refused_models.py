@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from runner.db import job_moves, models_of_run
 from runner.db.outcomes import Cause, Requeue
-from runner.rules.model_refusal import ModelRefusals
+from runner.rules.replies.model_refusal import ModelRefusals
 from runner.rules.states import JobState, PauseReason
 
 if TYPE_CHECKING:

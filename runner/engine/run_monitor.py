@@ -10,8 +10,10 @@ from runner.db import events, runs
 from runner.engine import restate_costs, run_completion
 from runner.engine.active_runs import SUBMITTING_STATES
 from runner.engine.cost_bounds import TABLE_PRICES
-from runner.rules import clock_skew, failure_pause, uncertain_cost
+from runner.rules.costs import uncertain_cost
 from runner.rules.event_kinds import EventKind
+from runner.rules.replies import clock_skew
+from runner.rules.sending import failure_pause
 from runner.rules.states import PauseReason
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from runner.limiter.limiter import LimiterUnavailable
-from runner.rules.probes import UNAVAILABLE_AFTER
+from runner.rules.sending.probes import UNAVAILABLE_AFTER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

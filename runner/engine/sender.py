@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Final
 from runner.api import deferred
 from runner.api.client import RequestFailed
 from runner.db.outcomes import Cause
-from runner.rules import reply
 from runner.rules.identity import attempt_name
-from runner.rules.reply import Outcome
+from runner.rules.replies import reply
+from runner.rules.replies.reply import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from runner.engine.wakeups import Wakeups
     from runner.limiter.limiter import Limiter
     from runner.limiter.slots import Slot
-    from runner.rules.reply import Classification, Reply
+    from runner.rules.replies.reply import Classification, Reply
 
 PATH_BLOCKED: Final = "path-blocked"  # another server answers in place of the API
 STOPPING: Final = "stopping"

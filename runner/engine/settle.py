@@ -9,18 +9,20 @@ from runner.db import counters, runs
 from runner.db.outcomes import Cause, Cost, Settled
 from runner.engine import cost_bounds
 from runner.engine.check_labels import NextMove, check_answer
-from runner.rules import chat_completion, latency, models, money, retry
-from runner.rules.chat_completion import Completion, Flaw, Kind
-from runner.rules.label_rules import label_rules
+from runner.rules import models, money
+from runner.rules.labels.label_rules import label_rules
 from runner.rules.prices import day_of
+from runner.rules.replies import chat_completion
+from runner.rules.replies.chat_completion import Completion, Flaw, Kind
+from runner.rules.sending import latency, retry
 from runner.rules.states import Event, JobState
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
 
     from runner.db.runs import RunOptions
-    from runner.rules.chat_completion import Usage
-    from runner.rules.uncertain_cost import UncertainCost
+    from runner.rules.costs.uncertain_cost import UncertainCost
+    from runner.rules.replies.chat_completion import Usage
 
 TRIES_MAX = 3
 UNREADABLE = "unreadable_result"

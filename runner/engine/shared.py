@@ -30,8 +30,8 @@ from runner.limiter.hand_over_limits import LimitsHandOver
 from runner.limiter.limiter import Limiter
 from runner.limiter.outcome_window import OutcomeWindow
 from runner.limiter.team_names import TeamNames
-from runner.rules import breaker as breaker_rules
-from runner.rules.team_limits import TeamLimits
+from runner.rules.sending import breaker as breaker_rules
+from runner.rules.sending.team_limits import TeamLimits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

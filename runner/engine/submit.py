@@ -17,9 +17,9 @@ from runner.db.driver_errors import first_line
 from runner.engine.leased_queue import LeasedQueue
 from runner.engine.sliced_loop import IDLE_S, SlicedLoop
 from runner.limiter.limiter import LimiterUnavailable
-from runner.rules import submit_plan
+from runner.rules.sending import submit_plan
+from runner.rules.sending.submit_plan import CHUNK_MAX
 from runner.rules.states import RunState
-from runner.rules.submit_plan import CHUNK_MAX
 
 if TYPE_CHECKING:
     from runner.db.leases import LeasedJob
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from runner.engine.turns import Turns
     from runner.engine.wakeups import Wakeups
     from runner.limiter.slots import Grant, Slot
-    from runner.rules.submit_plan import Batch
+    from runner.rules.sending.submit_plan import Batch
 
 CHUNK_BYTES: Final = 32 << 20  # bodies leased in one call
 LOOK_AGAIN_S: Final = 0.02  # after what ends soon: an exclusive retry, or a turn of other runs

@@ -12,13 +12,13 @@ from runner.db import job_moves
 from runner.db.outcomes import Cause, Requeue
 from runner.engine import cost_bounds
 from runner.engine.sender import PATH_BLOCKED
-from runner.rules import after_submit
-from runner.rules.after_submit import AttemptCost, JobPolicy, SubmitMove, SubmitStep
+from runner.rules.costs.uncertain_cost import NO_COST
 from runner.rules.explain import explain
-from runner.rules.failure_pause import ALIKE_MIN
-from runner.rules.reply import Classification, Outcome
+from runner.rules.replies import after_submit
+from runner.rules.replies.after_submit import AttemptCost, JobPolicy, SubmitMove, SubmitStep
+from runner.rules.replies.reply import Classification, Outcome
+from runner.rules.sending.failure_pause import ALIKE_MIN
 from runner.rules.states import PauseReason
-from runner.rules.uncertain_cost import NO_COST
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from runner.engine.submit_health import SubmitHealth
     from runner.limiter.limiter import Limiter
     from runner.limiter.slots import Slot
-    from runner.rules.uncertain_cost import UncertainCost
+    from runner.rules.costs.uncertain_cost import UncertainCost
 
 MOVES: Final[dict[SubmitMove, job_moves.MoveFunction]] = {
     SubmitMove.NOT_SENT: job_moves.not_sent,

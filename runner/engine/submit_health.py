@@ -9,8 +9,8 @@ from runner.api import account
 from runner.engine.circuit_breaker import Endpoint
 from runner.engine.consecutive_failures import ConsecutiveFailures
 from runner.engine.firewall_pages import FirewallPages
-from runner.rules.after_submit import WITHOUT_ID_MAX
-from runner.rules.failure_pause import ALIKE_MIN
+from runner.rules.replies.after_submit import WITHOUT_ID_MAX
+from runner.rules.sending.failure_pause import ALIKE_MIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable

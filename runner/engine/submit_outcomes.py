@@ -8,7 +8,7 @@ from runner.db import job_moves
 from runner.db.outcomes import Accepted
 from runner.engine.sender import NotSent
 from runner.engine.spool import AcceptedRecord
-from runner.rules.reply import Outcome
+from runner.rules.replies.reply import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable

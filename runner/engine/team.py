@@ -14,9 +14,9 @@ from runner.api import account
 from runner.api.request_failed import RequestFailed
 from runner.engine.supervisor import log_failure
 from runner.limiter.limiter import LimiterUnavailable
-from runner.rules import retry
-from runner.rules.key_status import KeyStatus
-from runner.rules.probes import PROBE_WAIT_S_MAX
+from runner.rules.replies.key_status import KeyStatus
+from runner.rules.sending import retry
+from runner.rules.sending.probes import PROBE_WAIT_S_MAX
 from runner.rules.states import PauseReason
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runner.rules.fair_turns import FairTurns
+from runner.rules.sending.fair_turns import FairTurns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

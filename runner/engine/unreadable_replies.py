@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from runner.db import job_moves, unreadables
 from runner.db.outcomes import PollAgain, Requeue
-from runner.rules import unreadable
+from runner.rules.replies import unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

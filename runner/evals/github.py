@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from runner.rules.answer_json import without_surrogates
+from runner.rules.json_text.answer_json import without_surrogates
 from runner.rules.os_text import reason_of
 
 if TYPE_CHECKING:

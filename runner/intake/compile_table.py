@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from runner.intake.templates import BOUND, RenderError
 from runner.intake.used_ids import UsedIds
-from runner.rules.row_ids import IdFault, cell_id, numbered_id
-from runner.rules.row_reservoir import RowReservoir
+from runner.rules.labels.row_ids import IdFault, cell_id, numbered_id
+from runner.rules.labels.row_reservoir import RowReservoir
 from runner.rules.table_faults import TableFault
 from runner.tables.table import TableError
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from runner.intake.row_prompt import RowPrompt
     from runner.intake.templates import RowCondition
     from runner.rules.diagnostics import Diagnostic
-    from runner.rules.request_frame import Frame
+    from runner.rules.requests.request_frame import Frame
     from runner.tables.table import Table
 
 FAULTS_KEPT: Final = 1_000

@@ -9,9 +9,9 @@ from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from runner.rules.diagnostics import Diagnostic, Problem
-from runner.rules.foreign.document import entries_of_document, holds_requests, is_whole
-from runner.rules.not_jobs import not_jobs
-from runner.rules.strict_json import parse_object
+from runner.rules.json_text.strict_json import parse_object
+from runner.rules.other_files.foreign_document import entries_of_document, holds_requests, is_whole
+from runner.rules.other_files.not_jobs import not_jobs
 from runner.tables.lines import LINE_BYTES_MAX, Line, LineReader
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from runner.intake.job_file import DIAGNOSTICS_KEPT
 from runner.intake.used_ids import UsedIds
 from runner.rules.diagnostics import Diagnostic
 from runner.rules.foreign.convert_line import convert_line
-from runner.rules.other_file import cure_for
+from runner.rules.other_files.other_file import cure_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

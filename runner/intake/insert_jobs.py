@@ -12,12 +12,12 @@ from runner.db.frames import StoredFrame
 from runner.db.new_jobs import NewJob
 from runner.intake.row_mapping import RowMapping
 from runner.intake.run_input import SkippedRow
-from runner.rules.row_status import RowStatus
+from runner.rules.labels.row_status import RowStatus
 
 if TYPE_CHECKING:
     from runner.db.session import Database
     from runner.intake.run_input import Reading
-    from runner.rules.request import Request
+    from runner.rules.requests.request import Request
     from runner.tables.lines import Line
 
 ROWS_PER_COMMIT = 5_000

@@ -15,16 +15,16 @@ from runner.intake.used_ids import UsedIds
 from runner.rules import models
 from runner.rules.counted import count
 from runner.rules.diagnostics import Diagnostic
-from runner.rules.not_jobs import not_jobs
-from runner.rules.other_file import cure_for
-from runner.rules.rate_limits import NOT_GIVEN, GivenLimits
-from runner.rules.request import Defaults, Request, read_request
+from runner.rules.other_files.not_jobs import not_jobs
+from runner.rules.other_files.other_file import cure_for
+from runner.rules.requests.request import Defaults, Request, read_request
+from runner.rules.sending.rate_limits import NOT_GIVEN, GivenLimits
 from runner.tables.lines import OTHER_FILE, WHOLE_FILE, Line, LineReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from runner.rules.estimate import Tally
+    from runner.rules.costs.estimate import Tally
 
 DIAGNOSTICS_KEPT: Final = 1_000
 DIAGNOSTICS_SHOWN: Final = 20

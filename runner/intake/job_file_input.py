@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runner.intake.job_file import LoadFlags
+    from runner.rules.costs.estimate import Tally
     from runner.rules.diagnostics import Diagnostic
-    from runner.rules.estimate import Tally
 
 _BAD_PART: Final = ".bad."  # of the names that `put_aside` gives
 

@@ -11,8 +11,8 @@ import orjson
 
 from runner.intake.template_source import column_suggestion
 from runner.intake.templates import RenderError
-from runner.rules.recipe import RecipeFault
-from runner.rules.request_frame import Example
+from runner.rules.recipes.recipe import RecipeFault
+from runner.rules.requests.request_frame import Example
 from runner.rules.table_faults import TableFault
 
 if TYPE_CHECKING:

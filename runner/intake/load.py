@@ -12,8 +12,8 @@ from runner.db.trail import CommandEvent
 from runner.intake.insert_jobs import JobInserter
 from runner.intake.new_run import new_run_name, refuse_another_run, refuse_name_of_night
 from runner.intake.other_content import other_content
+from runner.rules.costs.estimate import Tally
 from runner.rules.errors import JobFileError
-from runner.rules.estimate import Tally
 from runner.rules.event_kinds import EventKind
 from runner.rules.identity import identity
 from runner.rules.occasion import stem_of_run

@@ -11,9 +11,9 @@ from runner.intake.labeled_examples import read_examples
 from runner.intake.row_prompt import CellText, RowPrompt
 from runner.intake.template_source import CELL, Names, column_suggestion
 from runner.intake.templates import RenderError, parse_condition, parse_template
-from runner.rules.recipe import Recipe, RecipeFault, error_of_faults, recipe_faults
-from runner.rules.request import Defaults, read_request
-from runner.rules.request_frame import Example, request_frame, row_content
+from runner.rules.recipes.recipe import Recipe, RecipeFault, error_of_faults, recipe_faults
+from runner.rules.requests.request import Defaults, read_request
+from runner.rules.requests.request_frame import Example, request_frame, row_content
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from runner.intake.template_source import SourceFault
     from runner.intake.templates import RowCondition
     from runner.rules.diagnostics import Diagnostic
-    from runner.rules.recipe_identity import RecipeTexts
-    from runner.rules.request_frame import Frame
+    from runner.rules.recipes.recipe_identity import RecipeTexts
+    from runner.rules.requests.request_frame import Frame
     from runner.tables.table import Table
 
 

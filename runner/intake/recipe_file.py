@@ -7,11 +7,18 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from runner.rules.binary_files import HEAD_BYTES, binary_file
 from runner.rules.errors import UsageError
-from runner.rules.other_file import cure_for
-from runner.rules.recipe import FILE_PREFIX, Recipe, RecipeError, RecipeFault, error_of_faults, is_suite_table
-from runner.rules.recipe_table import read_recipe
+from runner.rules.other_files.binary_files import HEAD_BYTES, binary_file
+from runner.rules.other_files.other_file import cure_for
+from runner.rules.recipes.recipe import (
+    FILE_PREFIX,
+    Recipe,
+    RecipeError,
+    RecipeFault,
+    error_of_faults,
+    is_suite_table,
+)
+from runner.rules.recipes.recipe_table import read_recipe
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -9,11 +9,11 @@ from runner.intake.compile_table import CompiledTable
 from runner.intake.input_file import TABLE, digest
 from runner.intake.run_input import SkippedRow
 from runner.rules.counted import count
-from runner.rules.framed_request import FramedRequests
 from runner.rules.needs import LABELS
-from runner.rules.rate_limits import NOT_GIVEN, GivenLimits
-from runner.rules.request import Defaults
+from runner.rules.requests.framed_request import FramedRequests
+from runner.rules.requests.request import Defaults
 from runner.rules.row_faults import SHOWN, row_fault_sentence, row_fault_sentences
+from runner.rules.sending.rate_limits import NOT_GIVEN, GivenLimits
 from runner.rules.table_faults import TableFault
 from runner.tables.lines import Line
 from runner.tables.open_table import open_table
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runner.intake.compile_table import CompiledRow, Plan
+    from runner.rules.costs.estimate import Tally
     from runner.rules.diagnostics import Diagnostic
-    from runner.rules.estimate import Tally
-    from runner.rules.request import Request
-    from runner.rules.request_frame import Frame
+    from runner.rules.requests.request import Request
+    from runner.rules.requests.request_frame import Frame
     from runner.tables.table import ReadOptions, Table
 
 KEPT: Final = 1_000  # faults and warnings

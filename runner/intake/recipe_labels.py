@@ -6,12 +6,12 @@ import contextlib
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runner.intake.class_schema import read_class_schema
-from runner.rules.answer_schema import answer_schema, instructions, schema_bytes
-from runner.rules.contract import Contract
 from runner.rules.errors import UsageError, UserError
-from runner.rules.label_language import parse_labels
-from runner.rules.label_schema import read_label_schema
-from runner.rules.recipe import RecipeFault, is_code
+from runner.rules.labels.answer_schema import answer_schema, instructions, schema_bytes
+from runner.rules.labels.contract import Contract
+from runner.rules.labels.label_language import parse_labels
+from runner.rules.labels.label_schema import read_label_schema
+from runner.rules.recipes.recipe import RecipeFault, is_code
 from runner.rules.table_faults import TableFault
 from runner.tables.open_table import format_by_ending, open_table
 from runner.tables.table import ReadOptions, TableError
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from runner.intake.recipe_file import RecipeFiles
-    from runner.rules.recipe import Recipe
+    from runner.rules.recipes.recipe import Recipe
     from runner.tables.table import Table
 
 _KEY: Final = "labels"

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from runner.intake.sandbox import NotTextError, NullError, cell_text
 from runner.intake.template_bounds import CHARACTERS_MAX
 from runner.intake.templates import BOUND, RenderError
-from runner.rules.image_url import is_web_address
-from runner.rules.request_frame import row_content
+from runner.rules.requests.image_url import is_web_address
+from runner.rules.requests.request_frame import row_content
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,10 +8,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from runner.rules.costs.estimate import Tally
     from runner.rules.diagnostics import Diagnostic
-    from runner.rules.estimate import Tally
-    from runner.rules.request import Request
-    from runner.rules.request_frame import Frame
+    from runner.rules.requests.request import Request
+    from runner.rules.requests.request_frame import Frame
     from runner.tables.lines import Line
 
 

@@ -6,7 +6,7 @@ from hashlib import blake2b
 from typing import Final
 
 from runner.rules.diagnostics import Diagnostic
-from runner.rules.json_faults import shortened
+from runner.rules.json_text.json_faults import shortened
 
 _BUCKETS: Final = 65_536
 _HASH_BYTES: Final = (

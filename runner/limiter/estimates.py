@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from redis.exceptions import RedisError
 
 from runner.limiter.store import script
-from runner.rules.budget import Costs
-from runner.rules.polling import Latency
+from runner.rules.costs.budget import Costs
+from runner.rules.sending.polling import Latency
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -14,12 +14,12 @@ from redis.exceptions import RedisError
 from runner import certificate_files
 from runner.limiter.store import LimiterUnavailable, LimitsOfTeam, script, team_key
 from runner.limiter.team_names import KEY as TEAMS_KEY
-from runner.rules.team_limits import TeamLimits
+from runner.rules.sending.team_limits import TeamLimits
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis as AsyncRedis
 
-    from runner.rules.team_limits import VersionedLimits
+    from runner.rules.sending.team_limits import VersionedLimits
 
 _TIMEOUT_S: Final = 5.0
 _SCRIPT: Final = "team_limits"

@@ -14,8 +14,8 @@ from runner.limiter.store import LimiterUnavailable
 from runner.rules.advice import Advice
 from runner.rules.counted import listed
 from runner.rules.errors import UsageError
-from runner.rules.redis_errors import AWAY, CLUSTER, NO_RIGHTS, RENAMED, REPLICA, SENTINEL, fault_of
-from runner.rules.server_url import shown_url
+from runner.rules.servers.redis_errors import AWAY, CLUSTER, NO_RIGHTS, RENAMED, REPLICA, SENTINEL, fault_of
+from runner.rules.servers.server_url import shown_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

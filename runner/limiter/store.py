@@ -16,13 +16,13 @@ from redis.exceptions import RedisError
 from runner import certificate_files
 from runner.limiter.limits import BucketView
 from runner.rules.errors import Unreachable
-from runner.rules.redis_errors import fault_of
-from runner.rules.team_limits import VersionedLimits
+from runner.rules.sending.team_limits import VersionedLimits
+from runner.rules.servers.redis_errors import fault_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping, Sequence
 
-    from runner.rules.redis_errors import RedisFault
+    from runner.rules.servers.redis_errors import RedisFault
 
 BucketName: TypeAlias = "str | int"  # of a team and a model, or the id of a run with limits of its own
 Entries: TypeAlias = "Mapping[BucketName, Sequence[tuple[int, int]]]"  # per bucket (age_us, tokens)

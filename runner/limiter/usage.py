@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from runner.limiter.limits import BucketView
-    from runner.rules.team_limits import TeamLimits
+    from runner.rules.sending.team_limits import TeamLimits
 
 _TIMEOUT_S: Final = 1.0
 _SCAN: Final = 500  # keys a step

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from runner.rules.row_status import RowStatus
+    from runner.rules.labels.row_status import RowStatus
     from runner.rules.summary_object import WrittenFile
 
 

@@ -18,8 +18,8 @@ import orjson
 from msgspec import UNSET
 
 from runner.output.files import paths
-from runner.rules.binary_files import PARQUET
 from runner.rules.errors import UsageError
+from runner.rules.other_files.binary_files import PARQUET
 from runner.rules.summary_object import NO_FILES, SummaryFiles
 from runner.tables.draft_file import drafts_of, is_same_file
 from runner.tables.stored_file import GZIP_ERRORS, StoredFile

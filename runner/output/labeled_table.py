@@ -11,7 +11,7 @@ import orjson
 
 from runner.db.labeled_rows import RowRecord
 from runner.rules.errors import Bug
-from runner.rules.row_status import COMPLETE, RowReason, RowStatus
+from runner.rules.labels.row_status import COMPLETE, RowReason, RowStatus
 from runner.rules.table_faults import TableFault
 from runner.tables.table import TableError
 

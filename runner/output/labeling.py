@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from runner.rules.errors import Bug, UsageError
-from runner.rules.label_columns import fields_of_schema
+from runner.rules.labels.label_columns import fields_of_schema
 from runner.tables.table import AddedColumn, CellKind, Format, ReadOptions
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from runner.rules.label_field import LabelField
+    from runner.rules.labels.label_field import LabelField
 
 STATUS: Final = AddedColumn("_status", CellKind.TEXT)
 ERROR: Final = AddedColumn("_error", CellKind.TEXT)

@@ -10,9 +10,9 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from runner.rules.answer_json import json_line, on_one_line
 from runner.rules.explain import HELD_PREFIX, explain
-from runner.rules.retry import is_retryable
+from runner.rules.json_text.answer_json import json_line, on_one_line
+from runner.rules.sending.retry import is_retryable
 from runner.rules.states import JobState
 
 _ORDINALS: Final = 0xFFFFFFFF  # the low half of a job's id is its ordinal in the file

@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import orjson
 
 from runner.db.job_ids import run_of
-from runner.rules.answer_json import without_surrogates
-from runner.rules.chat_completion import Kind, read_completion, read_content
-from runner.rules.contract import Contract
-from runner.rules.label_field import LabelKind
-from runner.rules.prices import TICKS_PER_USD
-from runner.rules.row_status import (
+from runner.rules.json_text.answer_json import without_surrogates
+from runner.rules.labels.contract import Contract
+from runner.rules.labels.label_field import LabelKind
+from runner.rules.labels.row_status import (
     RowReason,
     RowStatus,
     reason_of_answer,
@@ -21,6 +19,8 @@ from runner.rules.row_status import (
     reason_unreadable,
     status_of_job,
 )
+from runner.rules.prices import TICKS_PER_USD
+from runner.rules.replies.chat_completion import Kind, read_completion, read_content
 from runner.rules.states import JobState
 
 if TYPE_CHECKING:

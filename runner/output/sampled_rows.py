@@ -12,7 +12,7 @@ from runner.db.labeled_rows import RowParts, RowRecord
 from runner.output.labeled_table import LabeledTable
 from runner.output.row_values import RowValues
 from runner.output.table_input import opened_input
-from runner.rules.row_reservoir import RowReservoir
+from runner.rules.labels.row_reservoir import RowReservoir
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from runner.db.runs import RunRow
     from runner.output.labeling import Labeling
-    from runner.rules.row_filter import RowFilter
+    from runner.rules.labels.row_filter import RowFilter
     from runner.tables.table import RowBatch
 
 

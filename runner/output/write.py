@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from runner.db.runs import RunRow
     from runner.db.session import Database
-    from runner.rules.row_status import RowStatus
+    from runner.rules.labels.row_status import RowStatus
     from runner.rules.summary_object import RunSummary, WrittenFile
 
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import date
 
-    from runner.rules.chat_completion import Usage
     from runner.rules.prices import PriceRow
+    from runner.rules.replies.chat_completion import Usage
 
 US_HOST: Final = "us.api.x.ai"  # token prices x 1.1
 _TICKS_SHOWN_MIN: Final = 500_000

@@ -25,12 +25,12 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
-from runner.rules.budget import used_ticks
-from runner.rules.chat_completion import Flaw
+from runner.rules.costs.budget import used_ticks
 from runner.rules.json_object import SCHEMA
-from runner.rules.labels_summary import ask_counts, label_counts, row_counts
-from runner.rules.latency import percentile_s
+from runner.rules.labels.labels_summary import ask_counts, label_counts, row_counts
 from runner.rules.money import usd
+from runner.rules.replies.chat_completion import Flaw
+from runner.rules.sending.latency import percentile_s
 from runner.rules.states import JobState, PauseReason, RunState
 from runner.rules.summary_object import (
     NO_FILES,
@@ -52,8 +52,8 @@ from runner.rules.summary_object import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from runner.rules.label_field import LabelField
-    from runner.rules.row_status import RowStatus
+    from runner.rules.labels.label_field import LabelField
+    from runner.rules.labels.row_status import RowStatus
 
 _ENDS: Final = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED, JobState.HELD)
 _FINISH_ALWAYS: Final = ("stop", "length")

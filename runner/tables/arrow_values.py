@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from runner.rules.answer_json import without_surrogates
+from runner.rules.json_text.answer_json import without_surrogates
 from runner.tables.json_text import json_text
 from runner.tables.pyarrow_import import import_pyarrow
 from runner.tables.table import CellKind, TableError

@@ -6,7 +6,7 @@ import csv
 from codecs import BOM_UTF8
 from typing import TYPE_CHECKING, Any, Final
 
-from runner.rules.answer_json import without_surrogates
+from runner.rules.json_text.answer_json import without_surrogates
 from runner.rules.spreadsheet import without_formula
 from runner.rules.summary_object import RecodedFile
 from runner.tables.cell_text import cell_texts

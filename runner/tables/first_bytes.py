@@ -5,9 +5,9 @@ from __future__ import annotations
 from codecs import BOM_UTF8
 from typing import TYPE_CHECKING, Final
 
-from runner.rules.binary_files import PARQUET, binary_file
-from runner.rules.other_file import cure_for
-from runner.rules.text_files import page_or_pointer
+from runner.rules.other_files.binary_files import PARQUET, binary_file
+from runner.rules.other_files.other_file import cure_for
+from runner.rules.other_files.text_files import page_or_pointer
 from runner.tables.table import Format, TableError
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from runner.rules.answer_json import without_surrogates
+from runner.rules.json_text.answer_json import without_surrogates
 
 if TYPE_CHECKING:
     from collections.abc import Callable

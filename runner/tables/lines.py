@@ -13,8 +13,8 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
-from runner.rules.binary_files import HEAD_BYTES, binary_file
 from runner.rules.diagnostics import Diagnostic
+from runner.rules.other_files.binary_files import HEAD_BYTES, binary_file
 from runner.tables.large_blocks import LARGE_BYTES, return_large_blocks
 from runner.tables.stored_file import GZIP_ERRORS, GZIP_MAGIC
 

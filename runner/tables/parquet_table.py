@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from runner.rules.binary_files import PARQUET
+from runner.rules.other_files.binary_files import PARQUET
 from runner.rules.table_faults import TableFault
 from runner.tables.arrow_values import python_values
 from runner.tables.cells import as_rows

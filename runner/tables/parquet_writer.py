@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from runner.rules.binary_files import PARQUET
+from runner.rules.other_files.binary_files import PARQUET
 from runner.tables.arrow_values import arrow_column, arrow_type
 from runner.tables.jsonl_table import JsonlTable
 from runner.tables.parquet_table import ArrowBatch, ParquetTable

@@ -23,7 +23,7 @@ from yarl import URL
 from runner import __version__
 from runner.api.origin import Origin
 from runner.rules.errors import Bug, UsageError
-from runner.rules.reply import Fault
+from runner.rules.replies.reply import Fault
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

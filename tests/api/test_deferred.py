@@ -10,7 +10,7 @@ from http_server import response, sending, serving
 
 from runner.api import account, deferred
 from runner.api.client import XAIClient
-from runner.rules.reply import Reply
+from runner.rules.replies.reply import Reply
 from runner.settings import Settings, load
 
 

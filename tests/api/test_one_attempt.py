@@ -15,11 +15,11 @@ import pytest
 from http_server import Requests, response, sending, serving
 from open_clients import failure, open_client
 
-from runner.rules.reply import Fault
+from runner.rules.replies.reply import Fault
 
 if TYPE_CHECKING:
     from runner.api.client import XAIClient
-    from runner.rules.reply import Reply
+    from runner.rules.replies.reply import Reply
 
 
 async def hang_up(_requests: Requests, writer: asyncio.StreamWriter) -> None:

@@ -29,8 +29,9 @@ from runner.engine.settle import Policy, StoredAnswer, settle
 from runner.engine.spool import AcceptedRecord, AnswerRecord, Spool
 from runner.intake.job_file import JobFileReader, LoadFlags
 from runner.output.write import write_run
-from runner.rules import reply, request
-from runner.rules.estimate import Tally
+from runner.rules.costs.estimate import Tally
+from runner.rules.replies import reply
+from runner.rules.requests import request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

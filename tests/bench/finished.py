@@ -13,7 +13,7 @@ from runner.db.counters import Deltas
 from runner.db.job_ids import job_id
 from runner.db.runs import RunOptions
 from runner.db.session import Database
-from runner.rules import output_estimate
+from runner.rules.requests import output_estimate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

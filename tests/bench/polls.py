@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from figures import Figure
 from virtual_polls import JOBS, Case, Job, PollSimulation
 
-from runner.rules.polling import LEARNT_AFTER, Latency
+from runner.rules.sending.polling import LEARNT_AFTER, Latency
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

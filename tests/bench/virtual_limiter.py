@@ -28,7 +28,7 @@ from runner.limiter.store import (
     script,
     state_and_log,
 )
-from runner.rules.submit_plan import CHUNK_FIRST, next_chunk
+from runner.rules.sending.submit_plan import CHUNK_FIRST, next_chunk
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

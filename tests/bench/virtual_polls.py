@@ -12,8 +12,8 @@ import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from runner.rules.polling import Latency, last_poll_age_s, next_poll_s, postpone_s
-from runner.rules.probes import PROBES
+from runner.rules.sending.polling import Latency, last_poll_age_s, next_poll_s, postpone_s
+from runner.rules.sending.probes import PROBES
 
 if TYPE_CHECKING:
     from collections.abc import Callable

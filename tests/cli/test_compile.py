@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from test_commands import Place
 
-from runner.rules.request import Defaults, read_request
+from runner.rules.requests.request import Defaults, read_request
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -21,7 +21,7 @@ from runner.db import runs, workers
 from runner.db.session import Database
 from runner.db.tables import Base
 from runner.rules.exit_codes import ExitCode
-from runner.rules.row_status import RowStatus
+from runner.rules.labels.row_status import RowStatus
 from runner.rules.states import JobState, PauseReason
 
 if TYPE_CHECKING:

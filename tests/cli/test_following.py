@@ -28,8 +28,8 @@ from runner.db.run_snapshot import Part
 from runner.limiter.limits import BucketView
 from runner.limiter.usage import BucketUsage
 from runner.rules.exit_codes import ExitCode
+from runner.rules.sending.team_limits import TeamLimits
 from runner.rules.states import JobState, PauseReason
-from runner.rules.team_limits import TeamLimits
 from runner.rules.throughput import Throughput
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from runner.cli.render.summary_table import summary_lines
-from runner.rules.label_field import LabelField, LabelKind
-from runner.rules.row_status import RowStatus
+from runner.rules.labels.label_field import LabelField, LabelKind
+from runner.rules.labels.row_status import RowStatus
 from runner.rules.states import RunState
 from runner.rules.summary import RunFacts, summarize
 from runner.rules.summary_object import SummaryFiles, WrittenFile

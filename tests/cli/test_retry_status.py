@@ -14,7 +14,7 @@ from terminal import Terminal
 from test_sample import Home
 
 from runner.db import runs
-from runner.rules.row_status import RowStatus
+from runner.rules.labels.row_status import RowStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -15,7 +15,7 @@ from run_driver import new_run
 
 from runner.db import labeled_rows
 from runner.db.session import Database
-from runner.rules.row_status import RowStatus
+from runner.rules.labels.row_status import RowStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -25,7 +25,7 @@ from runner.db.stored_team_limits import HostSettings
 from runner.engine.host_id import EMBEDDED
 from runner.limiter.hand_over_limits import read_with
 from runner.rules.secret import Secret
-from runner.rules.team_limits import TeamLimits
+from runner.rules.sending.team_limits import TeamLimits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,7 +14,7 @@ from cli_calls import Called, run_command
 from labeled_run import LabeledRun, answer, labeled_run
 
 from runner.db.session import Database
-from runner.rules.row_status import RowStatus
+from runner.rules.labels.row_status import RowStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

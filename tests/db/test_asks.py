@@ -21,7 +21,7 @@ from runner.db import (
 )
 from runner.db.job_selection import JobSelection
 from runner.db.outcomes import LabelCheck
-from runner.rules.follow_up import follow_up
+from runner.rules.labels.follow_up import follow_up
 from runner.rules.states import Event, JobState
 
 if TYPE_CHECKING:

@@ -26,8 +26,8 @@ from sqlalchemy import Connection, event
 from runner.db import counters, job_moves, result_costs, result_moves, runs, user_moves
 from runner.db.counters import Deltas
 from runner.db.job_selection import JobSelection
+from runner.rules.costs.uncertain_cost import UncertainCost
 from runner.rules.states import Event, JobState
-from runner.rules.uncertain_cost import UncertainCost
 
 if TYPE_CHECKING:
     from runner.db.session import Database

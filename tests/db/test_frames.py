@@ -15,8 +15,8 @@ from runner.db.frames import StoredFrame
 from runner.db.job_ids import job_id
 from runner.db.job_selection import JobSelection
 from runner.db.new_rows import NewRow
-from runner.rules.rate_limits import NOT_GIVEN
-from runner.rules.request import validate_with_model
+from runner.rules.requests.request import validate_with_model
+from runner.rules.sending.rate_limits import NOT_GIVEN
 from runner.rules.states import JobState
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from runner.db.counters import Deltas
     from runner.db.session import Database
-    from runner.rules.validate import Validation
+    from runner.rules.requests.validate import Validation
 
 HEAD = b'{"model":"grok-4.3","messages":[{"role":"system","content":"Label it."},{"role":"user","content":'
 TAIL = b"}]}"

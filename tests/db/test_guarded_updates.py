@@ -24,7 +24,7 @@ from runner.db import (
 )
 from runner.db.guarded_update import GuardedUpdate, MoveRow
 from runner.db.job_ids import JOBS_MAX, job_id
-from runner.rules.failure_pause import INVALID
+from runner.rules.sending.failure_pause import INVALID
 from runner.rules.states import FINAL, TRANSITIONS, Event, JobState
 
 if TYPE_CHECKING:

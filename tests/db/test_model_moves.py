@@ -22,8 +22,8 @@ from runner.db import (
 from runner.db.job_ids import job_id
 from runner.db.job_selection import JobSelection
 from runner.db.outcomes import Cause
-from runner.rules.rate_limits import NOT_GIVEN
-from runner.rules.request import validate_with_model
+from runner.rules.requests.request import validate_with_model
+from runner.rules.sending.rate_limits import NOT_GIVEN
 from runner.rules.states import JobState
 
 if TYPE_CHECKING:

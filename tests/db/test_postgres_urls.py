@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from runner.db.session import Database
 from runner.rules.errors import UsageError
-from runner.rules.postgres_url import with_host_parameters
+from runner.rules.servers.postgres_url import with_host_parameters
 
 if TYPE_CHECKING:
     from conftest import PostgresServer

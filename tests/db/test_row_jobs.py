@@ -9,7 +9,7 @@ from labeled_run import labeled_run
 
 from runner.db import examples
 from runner.db.row_jobs import jobs_of_rows
-from runner.rules.row_status import RowStatus
+from runner.rules.labels.row_status import RowStatus
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -22,8 +22,8 @@ from runner.db import counters, daily_costs, job_moves, removal, result_costs, r
 from runner.db.counters import Deltas
 from runner.db.run_series import SHARDS
 from runner.rules.bucket_width import width_s
+from runner.rules.costs.uncertain_cost import UncertainCost
 from runner.rules.states import Event, JobState, PauseReason, RunState
-from runner.rules.uncertain_cost import UncertainCost
 
 if TYPE_CHECKING:
     from sqlalchemy import Row

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from runner.db import stored_team_limits as stored
 from runner.db.stored_team_limits import HostSettings
-from runner.rules.team_limits import TeamLimits, VersionedLimits
+from runner.rules.sending.team_limits import TeamLimits, VersionedLimits
 
 if TYPE_CHECKING:
     from runner.db.session import Database

@@ -11,30 +11,10 @@ MAKERS = {
 }
 SOURCES = [
     *(
-        ROOT / "rules" / f"{name}.py"
-        for name in (
-            "validate",
-            "fields",
-            "connection_fields",
-            "parse_line",
-            "messages",
-            "json_faults",
-            "strict_json",
-            "json_grammar",
-            "schemas",
-            "xai_schema",
-            "request",
-            "image_url",
-            "tool_calls",
-            "tool_definitions",
-            "binary_files",
-            "other_line",
-            "json_document",
-            "text_files",
-            "not_jobs",
-        )
+        path
+        for folder in ("requests", "json_text", "other_files", "foreign")
+        for path in sorted((ROOT / "rules" / folder).glob("*.py"))
     ),
-    *sorted((ROOT / "rules" / "foreign").glob("*.py")),
     ROOT / "tables" / "lines.py",
     *(ROOT / "intake" / f"{name}.py" for name in ("used_ids", "job_file", "foreign_entries")),
 ]

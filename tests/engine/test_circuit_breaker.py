@@ -13,7 +13,7 @@ from runner.db.leases import Lease
 from runner.engine.circuit_breaker import FAILED_KEPT, CircuitBreaker, Endpoint
 from runner.limiter.outcome_window import OutcomeWindow
 from runner.limiter.store import connect
-from runner.rules.breaker import WINDOW
+from runner.rules.sending.breaker import WINDOW
 from runner.rules.states import PauseReason
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from run_driver import claimed_job
 
-from runner.rules.after_fetch import NOT_ASKED
-from runner.rules.unreadable import OUTAGE_AFTER
+from runner.rules.replies.after_fetch import NOT_ASKED
+from runner.rules.replies.unreadable import OUTAGE_AFTER
 
 if TYPE_CHECKING:
     from collections.abc import Callable

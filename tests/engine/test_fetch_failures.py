@@ -12,11 +12,11 @@ from simulator_thread import SimulatorThread
 from runner.db.leases import Lease
 from runner.engine.circuit_breaker import Endpoint
 from runner.engine.submit_health import SubmitHealth
-from runner.rules import reply
-from runner.rules.chat_completion import read_completion
-from runner.rules.reply import Classification, Outcome, Reply
+from runner.rules.replies import reply
+from runner.rules.replies.chat_completion import read_completion
+from runner.rules.replies.reply import Classification, Outcome, Reply
+from runner.rules.replies.unreadable import OUTAGE_AFTER
 from runner.rules.states import JobState, RunState
-from runner.rules.unreadable import OUTAGE_AFTER
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,7 +17,7 @@ from runner.limiter.limits import RateLimits
 from runner.limiter.store import EPOCH_KEY
 from runner.limiter.team_names import KEY as TEAMS_KEY
 from runner.rules.secret import Secret
-from runner.rules.team_limits import TeamLimits
+from runner.rules.sending.team_limits import TeamLimits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

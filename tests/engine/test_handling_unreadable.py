@@ -13,8 +13,8 @@ from runner.db.counters import Deltas
 from runner.db.unreadables import UnreadableReply
 from runner.engine import unreadable_replies
 from runner.engine.unreadable_replies import UnreadableFetch
+from runner.rules.replies.unreadable import BODY_BYTES_KEPT
 from runner.rules.states import JobState
-from runner.rules.unreadable import BODY_BYTES_KEPT
 
 if TYPE_CHECKING:
     from runner.db.leases import Lease

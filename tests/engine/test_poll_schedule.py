@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from run_driver import claimed_job
 
-from runner.rules.probes import PROBES
+from runner.rules.sending.probes import PROBES
 
 if TYPE_CHECKING:
     from runtimes import OpenedWorker

@@ -19,7 +19,7 @@ from runner.engine.reaper import Reaper, complete_runs, settle_stored
 from runner.engine.recovery import dead_workers
 from runner.engine.recovery.expired_leases import reclaim_of_dead_workers
 from runner.engine.shared_clock import STEADY_AFTER_MS, SharedClock
-from runner.rules.retry import AUTOMATIC_EXTRAS_MAX
+from runner.rules.sending.retry import AUTOMATIC_EXTRAS_MAX
 from runner.rules.states import Event, JobState, RunState
 
 if TYPE_CHECKING:

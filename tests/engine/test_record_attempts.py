@@ -15,8 +15,8 @@ from runner.db.counters import Deltas
 from runner.db.outcomes import Cause
 from runner.db.runs import RunOptions
 from runner.engine.record_attempts import AttemptToSend, record_attempts
-from runner.rules.budget import Account
-from runner.rules.probes import PROBES
+from runner.rules.costs.budget import Account
+from runner.rules.sending.probes import PROBES
 from runner.rules.states import Event, JobState, RunState
 
 if TYPE_CHECKING:

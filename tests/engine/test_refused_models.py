@@ -10,7 +10,7 @@ from run_driver import NOW_MS, RunDriver, new_run
 from sqlalchemy import event
 
 from runner.db.outcomes import Cause
-from runner.rules.model_refusal import REFUSALS_MAX
+from runner.rules.replies.model_refusal import REFUSALS_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -25,9 +25,9 @@ from runner.engine import restate_costs, run_completion
 from runner.engine.active_runs import ActiveRun
 from runner.engine.cost_bounds import TABLE_PRICES
 from runner.engine.run_monitor import RunMonitor
-from runner.rules.output_estimate import LEARNT_MIN
+from runner.rules.costs.uncertain_cost import UncertainCost
+from runner.rules.requests.output_estimate import LEARNT_MIN
 from runner.rules.states import Event, JobState, PauseReason
-from runner.rules.uncertain_cost import UncertainCost
 
 if TYPE_CHECKING:
     from collections.abc import Callable

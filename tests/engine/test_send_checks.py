@@ -10,8 +10,8 @@ from runtimes import opened_worker
 from simulator_thread import SimulatorThread
 
 from runner.db.leases import Lease
-from runner.rules.probes import UNAVAILABLE_AFTER
-from runner.rules.unreadable import OUTAGE_AFTER
+from runner.rules.replies.unreadable import OUTAGE_AFTER
+from runner.rules.sending.probes import UNAVAILABLE_AFTER
 
 if TYPE_CHECKING:
     from pathlib import Path

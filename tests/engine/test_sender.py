@@ -13,8 +13,8 @@ from simulator_thread import SimulatorThread
 from runner.engine import sender
 from runner.engine.sender import Exchange, NotSent, ReadyAttempt
 from runner.limiter.slots import Slot
-from runner.rules.model_refusal import REFUSALS_MAX, ModelRefusals
-from runner.rules.reply import Outcome
+from runner.rules.replies.model_refusal import REFUSALS_MAX, ModelRefusals
+from runner.rules.replies.reply import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

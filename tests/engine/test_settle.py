@@ -17,7 +17,7 @@ from runner.db import result_moves
 from runner.db.runs import RunOptions
 from runner.engine import cost_bounds
 from runner.engine.settle import Policy, StoredAnswer, fail_unreadable, settle
-from runner.rules.chat_completion import Flaw
+from runner.rules.replies.chat_completion import Flaw
 from runner.rules.states import TRANSITIONS, Event, JobState
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from sqlalchemy.exc import DBAPIError
 from runner.engine.leased_queue import LeasedQueue
 from runner.engine.record_attempts import RecordedAttempts
 from runner.limiter.slots import Grant, Slot
+from runner.rules.sending.submit_plan import Batch
 from runner.rules.states import JobState
-from runner.rules.submit_plan import Batch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

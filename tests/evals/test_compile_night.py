@@ -23,7 +23,7 @@ from runner.rules.evaluation.report.night_content import differences, hashes_of
 from runner.rules.evaluation.suite.item import Item
 from runner.rules.evaluation.suite.suite import GateSpec, GraderSpec, Subject, Suite
 from runner.rules.evaluation.suite.suite_json import decode_suite, encode_suite
-from runner.rules.request import Defaults, read_request
+from runner.rules.requests.request import Defaults, read_request
 
 PLAIN = Subject(model="grok-4.3")
 SUITE = Suite(

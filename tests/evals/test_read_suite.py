@@ -11,8 +11,8 @@ import pytest
 from runner.evals.grading.grader_trial import try_graders
 from runner.evals.suite.read_suite import ReadSuite, read_suite
 from runner.evals.suite.suite_file import is_suite_file
+from runner.rules.costs.estimate import Tally, estimate
 from runner.rules.errors import UsageError, UserError
-from runner.rules.estimate import Tally, estimate
 
 if TYPE_CHECKING:
     from pathlib import Path

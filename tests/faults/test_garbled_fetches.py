@@ -10,7 +10,7 @@ import pytest
 from cli_calls import run_command
 from live_runner import KEY, NO_LIMITS, LiveRunner, Simulator, wait_until, write_jobs
 
-from runner.rules.unreadable import OUTAGE_AFTER
+from runner.rules.replies.unreadable import OUTAGE_AFTER
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cli_calls import run_command
 from live_runner import NO_LIMITS, LiveRunner, Simulator, wait_until, write_jobs
 
-from runner.rules.breaker import WINDOW
+from runner.rules.sending.breaker import WINDOW
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -49,7 +49,7 @@ from runner.db.tables import Base
 from runner.engine import record_attempts, settle, unreadable_replies
 from runner.engine.recovery import dead_workers, expired_leases
 from runner.engine.spool import AcceptedRecord, AnswerRecord, Spool
-from runner.rules import retry
+from runner.rules.sending import retry
 from runner.rules.states import FINAL, TRANSITIONS, Event, JobState
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from valkey_server import ValkeyServer
 
     from runner.db.session import Database
-    from runner.rules.team_limits import TeamLimits
+    from runner.rules.sending.team_limits import TeamLimits
 
 FINGERPRINT: Final = Secret(KEY).fingerprint
 POINTS: Final = Path(points_file)

@@ -17,7 +17,7 @@ import atheris
 sys.path.insert(0, str(Path(__file__).parents[1]))
 with atheris.instrument_imports(include=["runner.intake", "runner.rules"]):
     from runner.intake.job_file import JobFileReader, LoadFlags
-    from runner.rules.estimate import Tally
+    from runner.rules.costs.estimate import Tally
 from strict_reference import reference
 
 DAY = date(2026, 11, 1)

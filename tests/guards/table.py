@@ -45,7 +45,7 @@ GUARDS = (
     Guard(
         name="probes use jobs without an unknown outcome",
         without_it="the first job of a file is held because one outage hit it three times",
-        file="runner/rules/submit_plan.py",
+        file="runner/rules/sending/submit_plan.py",
         old="    ordered = by_extras(queued) if state.should_probe else queued\n",
         new="    ordered = queued\n",
         tests="tests/rules/test_submit_plan.py",
@@ -170,7 +170,7 @@ GUARDS = (
     Guard(
         name="the circuit breaker",
         without_it="the same answers are bought again and again when most requests have an unknown outcome",
-        file="runner/rules/breaker.py",
+        file="runner/rules/sending/breaker.py",
         old="    return bad >= BAD_MIN and 2 * bad > len(window)\n",
         new="    return False\n",
         tests="tests/rules/test_breaker.py tests/engine/test_circuit_breaker.py",
@@ -178,7 +178,7 @@ GUARDS = (
     Guard(
         name="failed fetches are compared with the answers of their time",
         without_it="the few losses of a run pause it at its end",
-        file="runner/rules/breaker.py",
+        file="runner/rules/sending/breaker.py",
         old="    return missing > answered\n",
         new="    return True\n",
         tests="tests/rules/test_breaker.py",
@@ -194,7 +194,7 @@ GUARDS = (
     Guard(
         name="the limit of automatic extras",
         without_it="one job is paid for any number of times",
-        file="runner/rules/retry.py",
+        file="runner/rules/sending/retry.py",
         old="AUTOMATIC_EXTRAS_MAX: Final = 2 ",
         new="AUTOMATIC_EXTRAS_MAX: Final = 9 ",
         tests="tests/rules/test_retry.py",
@@ -347,8 +347,8 @@ GUARDS = (
         name="the event of a change",
         without_it="nobody can see afterwards who changed a limit",
         file="runner/cli/session/change_options.py",
-        old="    trail.record(connection, run_id, now_ms, EventKind.SET, actor=actor, old=change.old, new=change.new)\n",
-        new="",
+        old="trail.record(connection, run_id, now_ms, EventKind.SET, ",
+        new="dict(",
         tests="tests/faults/test_trail_kills.py -k set",
     ),
     Guard(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from runner.rules.recipe import Prompt, Recipe, TableChoice
-from runner.rules.recipe_identity import RecipeTexts
+from runner.rules.recipes.recipe import Prompt, Recipe, TableChoice
+from runner.rules.recipes.recipe_identity import RecipeTexts
 from runner.tables.table import Format, ReadOptions
 
 if TYPE_CHECKING:

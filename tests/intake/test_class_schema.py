@@ -12,7 +12,7 @@ from live_runner import wait_until
 
 from runner.intake.class_schema import CodeLimits, read_class_schema
 from runner.rules.errors import UsageError
-from runner.rules.label_schema import read_label_schema
+from runner.rules.labels.label_schema import read_label_schema
 
 if TYPE_CHECKING:
     from pathlib import Path

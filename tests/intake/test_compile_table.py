@@ -12,8 +12,8 @@ from memory_table import MemoryTable, recipe_with, texts_of
 
 from runner.intake.compile_table import FAULTS_KEPT, CompiledTable
 from runner.intake.plan_table import plan_table
-from runner.rules.recipe import TableChoice
-from runner.rules.request import Defaults, read_request
+from runner.rules.recipes.recipe import TableChoice
+from runner.rules.requests.request import Defaults, read_request
 from runner.rules.table_faults import TableFault
 from runner.tables.table import TableError
 

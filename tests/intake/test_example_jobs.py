@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from runner.intake.used_ids import UsedIds
-from runner.rules.request import Defaults, read_request
+from runner.rules.requests.request import Defaults, read_request
 from runner.tables.lines import Line, LineReader
 
 FOLDER = Path(__file__).parents[2] / "jobs"

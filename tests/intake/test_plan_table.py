@@ -9,7 +9,7 @@ import pytest
 from memory_table import SCHEMA, MemoryTable, recipe_with, texts_of
 
 from runner.intake.plan_table import plan_table
-from runner.rules.recipe import Prompt, Recipe, RecipeError, TableChoice
+from runner.rules.recipes.recipe import Prompt, Recipe, RecipeError, TableChoice
 from runner.rules.table_faults import TableFault
 
 if TYPE_CHECKING:

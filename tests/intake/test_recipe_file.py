@@ -9,7 +9,7 @@ import pytest
 
 from runner.intake.recipe_file import RecipeFiles, read_recipe_file
 from runner.rules.errors import UsageError, UserError
-from runner.rules.recipe import RecipeError
+from runner.rules.recipes.recipe import RecipeError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,11 +18,11 @@ from runner.intake.load import LoadResult, WantedRun, load
 from runner.intake.plan_table import plan_table
 from runner.intake.recipe_input import RowFlags, TableInput
 from runner.rules.errors import JobFileError, UsageError
-from runner.rules.rate_limits import GivenLimits
-from runner.rules.recipe import Prompt, Recipe, TableChoice
-from runner.rules.recipe_identity import RecipeTexts, canonical_sha256
-from runner.rules.request import Defaults, read_request
-from runner.rules.stored_recipe import stored_recipe
+from runner.rules.labels.stored_recipe import stored_recipe
+from runner.rules.recipes.recipe import Prompt, Recipe, TableChoice
+from runner.rules.recipes.recipe_identity import RecipeTexts, canonical_sha256
+from runner.rules.requests.request import Defaults, read_request
+from runner.rules.sending.rate_limits import GivenLimits
 from runner.tables.table import ReadOptions, TableError
 
 if TYPE_CHECKING:

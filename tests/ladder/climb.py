@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from runner.api.client import XAIClient
-    from runner.rules.reply import Reply
+    from runner.rules.replies.reply import Reply
     from runner.settings import Settings
 
 JOBS: Final = 20

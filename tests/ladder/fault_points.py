@@ -20,7 +20,7 @@ from runner.engine.spool import Segment
 from runner.limiter.store import LimiterUnavailable, Store
 from runner.output import write as output
 from runner.rules.advice import Advice
-from runner.rules.reply import Fault
+from runner.rules.replies.reply import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator

@@ -11,7 +11,7 @@ from valkey_server import ValkeyServer, until, valkey_server
 
 from runner.limiter.estimates import FIRST_RATIO, SharedEstimates, TokenRatio
 from runner.limiter.store import connect
-from runner.rules.polling import Latency
+from runner.rules.sending.polling import Latency
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -28,9 +28,9 @@ from runner.limiter.limiter import LimiterUnavailable
 from runner.limiter.store import connect
 from runner.limiter.team_names import TeamNames
 from runner.rules import models
-from runner.rules.probes import UNAVAILABLE_AFTER
+from runner.rules.sending.probes import UNAVAILABLE_AFTER
+from runner.rules.sending.team_limits import TeamLimits
 from runner.rules.states import PauseReason
-from runner.rules.team_limits import TeamLimits
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

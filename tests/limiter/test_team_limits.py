@@ -16,7 +16,7 @@ from runner.limiter.limiter import Limiter
 from runner.limiter.limits import RateLimits
 from runner.limiter.store import LimiterUnavailable, LimitsOfTeam, connect
 from runner.limiter.team_names import KEY as TEAMS_KEY
-from runner.rules.team_limits import TeamLimits, VersionedLimits
+from runner.rules.sending.team_limits import TeamLimits, VersionedLimits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

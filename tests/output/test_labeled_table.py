@@ -31,7 +31,7 @@ from runner.output.contents import TableOptions
 from runner.output.files import paths
 from runner.output.write import write_job_results, write_run
 from runner.rules.errors import Bug, UsageError
-from runner.rules.row_status import COMPLETE, RowStatus
+from runner.rules.labels.row_status import COMPLETE, RowStatus
 from runner.tables.pyarrow_import import import_pyarrow
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.output.output_line import EndedJob, make_line
-from runner.rules.answer_json import json_line
 from runner.rules.explain import explain
+from runner.rules.json_text.answer_json import json_line
 from runner.rules.states import JobState
 
 VALUES = st.recursive(

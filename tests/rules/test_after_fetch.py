@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.rules.after_fetch import (
+from runner.rules.replies.after_fetch import (
     ACCOUNT_WAIT_S,
     EXPIRED,
     FULL_DISK_WAIT_S,
@@ -30,10 +30,10 @@ from runner.rules.after_fetch import (
     postponed_s,
     retry_wait_s,
 )
-from runner.rules.polling import EXPIRES_AFTER_S, GIVE_UP_AFTER_S
-from runner.rules.probes import UNAVAILABLE_AFTER
-from runner.rules.reply import Classification
-from runner.rules.reply_table import Outcome
+from runner.rules.replies.reply import Classification
+from runner.rules.replies.reply_table import Outcome
+from runner.rules.sending.polling import EXPIRES_AFTER_S, GIVE_UP_AFTER_S
+from runner.rules.sending.probes import UNAVAILABLE_AFTER
 from runner.rules.states import Event, JobState, PauseReason
 
 YOUNG = FetchedJob(age_s=10.0, polls=1, misses=0, is_interrupted=False)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.rules.after_submit import (
+from runner.rules.replies.after_submit import (
     REFERENCE_GONE,
     AttemptCost,
     JobPolicy,
@@ -21,10 +21,10 @@ from runner.rules.after_submit import (
     needs_path_check,
     pause_after,
 )
-from runner.rules.probes import PROBE_WAIT_S_MAX, UNAVAILABLE_AFTER
-from runner.rules.reply import Classification
-from runner.rules.reply_table import FIREWALL_PAGE, RETRY_FORBIDDEN, Outcome
-from runner.rules.retry import AUTOMATIC_EXTRAS_MAX
+from runner.rules.replies.reply import Classification
+from runner.rules.replies.reply_table import FIREWALL_PAGE, RETRY_FORBIDDEN, Outcome
+from runner.rules.sending.probes import PROBE_WAIT_S_MAX, UNAVAILABLE_AFTER
+from runner.rules.sending.retry import AUTOMATIC_EXTRAS_MAX
 from runner.rules.states import JobState, PauseReason
 
 POLICY = JobPolicy(spent=0, extras=0, max_attempts=5, on_ambiguous="resubmit")

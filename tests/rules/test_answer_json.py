@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.rules.answer_json import is_whole_object, json_line, read_json, without_surrogates
+from runner.rules.json_text.answer_json import is_whole_object, json_line, read_json, without_surrogates
 
 
 @pytest.mark.parametrize(

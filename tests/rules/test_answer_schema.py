@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from label_strategies import label_fields
 
-from runner.rules.answer_schema import answer_schema, instructions, schema_bytes
-from runner.rules.label_columns import closed_schema, fields_of_schema
-from runner.rules.label_language import parse_labels
-from runner.rules.schemas import schema_problems
+from runner.rules.labels.answer_schema import answer_schema, instructions, schema_bytes
+from runner.rules.labels.label_columns import closed_schema, fields_of_schema
+from runner.rules.labels.label_language import parse_labels
+from runner.rules.requests.schemas import schema_problems
 
 if TYPE_CHECKING:
-    from runner.rules.label_field import LabelField
+    from runner.rules.labels.label_field import LabelField
 
 TEXT = """
 sentiment: positive|negative

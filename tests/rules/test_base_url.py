@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.rules.base_url import is_loopback, validate_base_url
 from runner.rules.errors import UsageError
+from runner.rules.servers.base_url import is_loopback, validate_base_url
 
 CHARACTER = "a character that no URL may have"
 FORM = "no http or https URL with a host"

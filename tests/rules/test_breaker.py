@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.rules.breaker import are_most_missing, is_tripped
+from runner.rules.sending.breaker import are_most_missing, is_tripped
 
 BAD, GOOD = True, False
 

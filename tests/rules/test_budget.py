@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.rules.budget import (
+from runner.rules.costs.budget import (
     Account,
     Costs,
     DayPrices,
@@ -22,7 +22,7 @@ from runner.rules.budget import (
 )
 from runner.rules.numbers import NumberError
 from runner.rules.prices import parse_own_prices
-from runner.rules.probes import PROBES
+from runner.rules.sending.probes import PROBES
 
 MODEL: Final = "grok-4.3"
 PRICING: Final = DayPrices(at=date(2026, 11, 1))

@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.rules.chat_completion import TICKS_MAX, Completion, Flaw, Kind, read_completion, read_content
+from runner.rules.replies.chat_completion import (
+    TICKS_MAX,
+    Completion,
+    Flaw,
+    Kind,
+    read_completion,
+    read_content,
+)
 
 USAGE = {
     "prompt_tokens": 703,

@@ -6,7 +6,7 @@ from email.utils import formatdate
 
 import pytest
 
-from runner.rules import clock_skew
+from runner.rules.replies import clock_skew
 
 NOW_S = 1_800_000_000.0
 

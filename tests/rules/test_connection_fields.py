@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pytest
 
-from runner.rules.request import Defaults, read_request
+from runner.rules.requests.request import Defaults, read_request
 
 SECRET: Final = "xai-secretsecret"
 MESSAGES: Final = [

@@ -10,17 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from label_strategies import fitting_answers, label_fields
 
-from runner.rules.answer_schema import answer_schema, schema_bytes
-from runner.rules.contract import CheckedAnswer, Contract
-from runner.rules.contract_errors import ERROR_CHARACTERS_MAX
 from runner.rules.errors import UsageError
-from runner.rules.label_field import LabelKind
-from runner.rules.label_language import parse_labels
+from runner.rules.labels.answer_schema import answer_schema, schema_bytes
+from runner.rules.labels.contract import CheckedAnswer, Contract
+from runner.rules.labels.contract_errors import ERROR_CHARACTERS_MAX
+from runner.rules.labels.label_field import LabelKind
+from runner.rules.labels.label_language import parse_labels
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from runner.rules.label_field import LabelField
+    from runner.rules.labels.label_field import LabelField
 
 
 def contract(text: str, *, repairs: bool = True) -> Contract:

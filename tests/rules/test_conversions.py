@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from runner.rules.foreign.convert_line import ConvertedLine, convert_line
-from runner.rules.request import Defaults, read_request
+from runner.rules.requests.request import Defaults, read_request
 from runner.simulator import checks
 from runner.simulator.models import Catalogue
 

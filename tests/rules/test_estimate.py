@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.rules import models, output_estimate
-from runner.rules.estimate import Estimate, Span, Tally, estimate
-from runner.rules.output_estimate import OutputRange
+from runner.rules import models
+from runner.rules.costs.estimate import Estimate, Span, Tally, estimate
 from runner.rules.prices import parse_own_prices
-from runner.rules.rate_limits import GivenLimits
-from runner.rules.request import Request
-from runner.rules.tokens import expected_tokens
+from runner.rules.requests import output_estimate
+from runner.rules.requests.output_estimate import OutputRange
+from runner.rules.requests.request import Request
+from runner.rules.requests.tokens import expected_tokens
+from runner.rules.sending.rate_limits import GivenLimits
 
 TODAY = date(2026, 11, 23)
 NAMES = st.sampled_from(["grok-4.3", "grok-4.5", "grok-4.20-non-reasoning", "no-such-model"])

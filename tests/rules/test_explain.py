@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import runner
-from runner.rules import reply_table
-from runner.rules.chat_completion import Kind
 from runner.rules.explain import SENTENCES, explain
-from runner.rules.reply import FETCH_FAULTS, SUBMIT_FAULTS
+from runner.rules.replies import reply_table
+from runner.rules.replies.chat_completion import Kind
+from runner.rules.replies.reply import FETCH_FAULTS, SUBMIT_FAULTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from runner.rules import failure_pause
-from runner.rules.failure_pause import common_failure_code
+from runner.rules.sending import failure_pause
+from runner.rules.sending.failure_pause import common_failure_code
 
 
 @pytest.mark.parametrize(

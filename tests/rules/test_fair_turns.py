@@ -7,7 +7,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.rules.fair_turns import FairTurns
+from runner.rules.sending.fair_turns import FairTurns
 
 
 def first(turns: FairTurns, *runs: int) -> int:

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.rules.chat_completion import Flaw
-from runner.rules.follow_up import ANSWER_CHARACTERS_MAX, follow_up, follow_up_tokens, is_asked_again
-from runner.rules.rate_limits import NOT_GIVEN
-from runner.rules.validate import validate
+from runner.rules.labels.follow_up import ANSWER_CHARACTERS_MAX, follow_up, follow_up_tokens, is_asked_again
+from runner.rules.replies.chat_completion import Flaw
+from runner.rules.requests.validate import validate
+from runner.rules.sending.rate_limits import NOT_GIVEN
 
 ERROR = 's: expected one of "a", "b", got "c"'
 SPACE = st.sampled_from(["", " ", "\t", "\n ", "\r\n"])

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from runner.rules.foreign_form import ForeignForm, recognised
+from runner.rules.other_files.foreign_form import ForeignForm, recognised
 
 _MESSAGES = [{"role": "user", "content": "Say A"}]
 

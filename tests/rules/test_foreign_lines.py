@@ -14,7 +14,7 @@ from runner.rules.foreign.changes import Changes
 from runner.rules.foreign.convert_line import ConvertedLine, convert_line
 from runner.rules.foreign.efforts import effort_of_budget, nearest_effort
 from runner.rules.foreign.gemini_schema import camel, json_schema_of
-from runner.rules.request import Defaults, read_request
+from runner.rules.requests.request import Defaults, read_request
 
 if TYPE_CHECKING:
     from runner.rules.diagnostics import Diagnostic

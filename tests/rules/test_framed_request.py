@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.rules import models
-from runner.rules.framed_request import FramedRequests
-from runner.rules.rate_limits import NOT_GIVEN, GivenLimits
-from runner.rules.request import Defaults, read_request
-from runner.rules.request_frame import Example, Frame, request_frame, row_content
+from runner.rules.requests.framed_request import FramedRequests
+from runner.rules.requests.request import Defaults, read_request
+from runner.rules.requests.request_frame import Example, Frame, request_frame, row_content
+from runner.rules.sending.rate_limits import NOT_GIVEN, GivenLimits
 
 SCHEMA = (
     b'{"type":"object","properties":{"mood":{"type":"string"}},"required":["mood"],'

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.rules.chat_completion import read_completion
-from runner.rules.kept_bytes import to_keep, without_secrets
 from runner.rules.redact import redact_cut
+from runner.rules.replies.chat_completion import read_completion
+from runner.rules.replies.kept_bytes import to_keep, without_secrets
 
 KEY = "xai-canary-5b1e0c7f"
 PASSWORD = "p/a\"s&s<w>'ö"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from runner.rules.key_status import KeyStatus, key_status
-from runner.rules.reply import Reply
+from runner.rules.replies.key_status import KeyStatus, key_status
+from runner.rules.replies.reply import Reply
 
 WRONG = b'{"code":"invalid-argument","error":"Incorrect API key provided: xa***ey."}'
 BLOCKED = b'{"code":"permission-denied","error":"Your team t-1 is blocked."}'

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from runner.rules.errors import UsageError
-from runner.rules.label_columns import closed_schema, fields_of_schema, without_outer_reference
-from runner.rules.label_field import LabelField, LabelKind
-from runner.rules.label_schema import read_label_schema
+from runner.rules.labels.label_columns import closed_schema, fields_of_schema, without_outer_reference
+from runner.rules.labels.label_field import LabelField, LabelKind
+from runner.rules.labels.label_schema import read_label_schema
 
 TEXT = {"type": "string"}
 NULL = {"type": "null"}

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.rules.label_counts import INTEGERS_MAX, VALUES_MAX, counted_names, counted_words, in_order
-from runner.rules.label_field import LabelField, LabelKind
+from runner.rules.labels.label_counts import INTEGERS_MAX, VALUES_MAX, counted_names, counted_words, in_order
+from runner.rules.labels.label_field import LabelField, LabelKind
 
 if TYPE_CHECKING:
     import random

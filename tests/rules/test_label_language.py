@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.rules.errors import UsageError
-from runner.rules.label_field import LabelField, LabelKind
-from runner.rules.label_language import LabelFault, parse_labels
+from runner.rules.labels.label_field import LabelField, LabelKind
+from runner.rules.labels.label_language import LabelFault, parse_labels
 
 TOPICS = [("billing", "invoices and payments"), (" shipping ", None)]
 

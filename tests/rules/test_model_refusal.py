@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from runner.rules.model_refusal import REMEMBERED_MS, ModelRefusals
+from runner.rules.replies.model_refusal import REMEMBERED_MS, ModelRefusals
 
 AT_MS = 1_800_000_000_000
 

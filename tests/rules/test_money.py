@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.rules import models
-from runner.rules.chat_completion import Usage
 from runner.rules.errors import UsageError
 from runner.rules.money import Price, dollars, estimate_price, price, usd
 from runner.rules.prices import parse_own_prices, price_row, prices_as_of
+from runner.rules.replies.chat_completion import Usage
 
 BEFORE, AFTER = date(2026, 5, 14), date(2026, 5, 15)
 TODAY = date(2026, 11, 23)

@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from runner.rules.team_limits import HostSetting, TeamLimits, changed_settings, with_settings
+from runner.rules.sending.team_limits import HostSetting, TeamLimits, changed_settings, with_settings
 
 A600: Final = HostSetting(host="a", name="rpm", value=600, version=1)
 B600: Final = HostSetting(host="b", name="rpm", value=600, version=2)

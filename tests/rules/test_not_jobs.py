@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.rules.binary_files import binary_file
-from runner.rules.json_prefix import read_prefix
-from runner.rules.not_jobs import not_jobs
-from runner.rules.other_file import cure_for
+from runner.rules.json_text.json_prefix import read_prefix
+from runner.rules.other_files.binary_files import binary_file
+from runner.rules.other_files.not_jobs import not_jobs
+from runner.rules.other_files.other_file import cure_for
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.floats(allow_nan=False),

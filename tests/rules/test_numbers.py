@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.rules.budget import parse_usd
+from runner.rules.costs.budget import parse_usd
 from runner.rules.numbers import COUNT_MAX, NumberError, parse_count, parse_decimal, parse_span_s
 from runner.rules.prices import TICKS_PER_USD
 from runner.simulator.number_flags import plain

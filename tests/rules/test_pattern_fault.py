@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.rules.pattern_fault import pattern_fault
+from runner.rules.requests.pattern_fault import pattern_fault
 
 
 @pytest.mark.parametrize(

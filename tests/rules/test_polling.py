@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.rules.polling import (
+from runner.rules.sending.polling import (
     EXPIRES_AFTER_S,
     LEARNT_AFTER,
     WAIT_S_MIN,
@@ -21,7 +21,7 @@ from runner.rules.polling import (
     next_poll_s,
     postpone_s,
 )
-from runner.rules.probes import PROBES
+from runner.rules.sending.probes import PROBES
 
 UNKNOWN = Latency()
 UNITS = st.floats(0, 1, exclude_max=True)

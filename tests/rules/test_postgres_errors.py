@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from runner.rules.postgres_errors import (
+from runner.rules.servers.postgres_errors import (
     INCOMPLETE,
     NO_TABLE_RIGHTS,
     POOLER_FULL,

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from runner.api.environment import check_environment
 from runner.rules.errors import UsageError
-from runner.rules.proxy import parse_proxy
+from runner.rules.servers.proxy import parse_proxy
 
 API = "https://api.x.ai/v1"
 NAMES = (

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from runner.rules.rate_limits import GivenLimits, lower
+from runner.rules.sending.rate_limits import GivenLimits, lower
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.rules.chat_completion import Kind, read_completion
 from runner.rules.evaluation.graders.grade import Answer
 from runner.rules.evaluation.graders.read_answer import read_answer
+from runner.rules.replies.chat_completion import Kind, read_completion
 
 
 def completion(message: dict[str, Any], **fields: Any) -> bytes:

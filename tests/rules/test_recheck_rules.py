@@ -7,7 +7,7 @@ import json
 import pytest
 from labeled_run import SCHEMA, answer, recipe_of
 
-from runner.rules.recheck_rules import CheckedBody, has_repair, recheck_of, with_repair
+from runner.rules.labels.recheck_rules import CheckedBody, has_repair, recheck_of, with_repair
 
 GOOD = json.dumps({"mood": "good", "mark": "x"})
 FENCED = f"```json\n{GOOD}\n```"

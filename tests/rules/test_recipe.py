@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.rules.errors import UsageError
-from runner.rules.recipe import (
+from runner.rules.recipes.recipe import (
     Ask,
     Out,
     Prompt,
@@ -21,10 +21,10 @@ from runner.rules.recipe import (
     error_of_faults,
     recipe_faults,
 )
-from runner.rules.recipe_flags import FlagPaths, RecipeFlags, recipe_of_flags
-from runner.rules.recipe_identity import RecipeTexts, canonical, canonical_sha256
-from runner.rules.recipe_table import MADE_FIELDS, read_recipe
-from runner.rules.recipe_toml import recipe_toml
+from runner.rules.recipes.recipe_flags import FlagPaths, RecipeFlags, recipe_of_flags
+from runner.rules.recipes.recipe_identity import RecipeTexts, canonical, canonical_sha256
+from runner.rules.recipes.recipe_table import MADE_FIELDS, read_recipe
+from runner.rules.recipes.recipe_toml import recipe_toml
 
 WHOLE = """
 recipe = 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from runner.rules.redis_errors import CLUSTER, NO_RIGHTS, RENAMED, REPLICA, fault_of
+from runner.rules.servers.redis_errors import CLUSTER, NO_RIGHTS, RENAMED, REPLICA, fault_of
 
 MESSAGES = (
     ("this user has no permissions to run the 'evalsha' command", NO_RIGHTS.state),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from runner.rules.repair import FENCE, PROSE, NoOneObject, RepairedAnswer, repaired
+from runner.rules.labels.repair import FENCE, PROSE, NoOneObject, RepairedAnswer, repaired
 
 
 def end_of_object(text: str, start: int) -> int | None:

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.rules.rate_limits import NOT_GIVEN
-from runner.rules.replace_model import replace_model
-from runner.rules.request import Defaults, Request, read_request, validate_with_model
+from runner.rules.requests.replace_model import replace_model
+from runner.rules.requests.request import Defaults, Request, read_request, validate_with_model
+from runner.rules.sending.rate_limits import NOT_GIVEN
 
 SPACE = st.sampled_from(["", " ", "\t", "\r ", "  "])
 NAMES = st.sampled_from(["a", "x:y", "{", "\\u006dodels", 'm\\"odel\\":', "é", "\\\\", "messages", "]"])

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.rules import error_body, reply_table
 from runner.rules.advice import Advice
 from runner.rules.explain import explain
-from runner.rules.reply import (
+from runner.rules.replies import error_body, reply_table
+from runner.rules.replies.reply import (
     Classification,
     Fault,
     Outcome,

@@ -9,8 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.rules.rate_limits import NOT_GIVEN
-from runner.rules.request import Defaults, Request, read_request, splice_deferred, validate_with_model
+from runner.rules.requests.request import (
+    Defaults,
+    Request,
+    read_request,
+    splice_deferred,
+    validate_with_model,
+)
+from runner.rules.sending.rate_limits import NOT_GIVEN
 
 DEFAULTS = Defaults(model="grok-4.3")
 USER = '{"role": "user", "content": "hi"}'

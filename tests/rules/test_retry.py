@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.rules.reply_table import FETCH, SUBMIT, Outcome
-from runner.rules.retry import AUTOMATIC_EXTRAS_MAX, OnAmbiguous, backoff_s, is_retryable, next_state
+from runner.rules.replies.reply_table import FETCH, SUBMIT, Outcome
+from runner.rules.sending.retry import AUTOMATIC_EXTRAS_MAX, OnAmbiguous, backoff_s, is_retryable, next_state
 from runner.rules.states import TRANSITIONS, Event, JobState
 
 EVENTS = (Event.AMBIGUOUS, Event.LOST, Event.UNUSABLE, Event.GENERATION_FAILED)

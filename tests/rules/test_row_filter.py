@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from runner.rules.errors import UsageError
-from runner.rules.label_field import LabelField, LabelKind
-from runner.rules.row_filter import row_filter, row_status
-from runner.rules.row_status import RowStatus
+from runner.rules.labels.label_field import LabelField, LabelKind
+from runner.rules.labels.row_filter import row_filter, row_status
+from runner.rules.labels.row_status import RowStatus
 
 
 def field(name: str, kind: LabelKind, **more: Any) -> LabelField:

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.rules.request import Defaults, read_request
-from runner.rules.request_frame import request_frame
-from runner.rules.row_ids import IdFault, cell_id, numbered_id
+from runner.rules.labels.row_ids import IdFault, cell_id, numbered_id
+from runner.rules.requests.request import Defaults, read_request
+from runner.rules.requests.request_frame import request_frame
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from msgspec import UNSET, to_builtins
 
 from runner.rules.explain import explain
-from runner.rules.label_field import LabelField, LabelKind
-from runner.rules.row_status import (
+from runner.rules.labels.label_field import LabelField, LabelKind
+from runner.rules.labels.row_status import (
     COMPLETE,
     RowStatus,
     reason_of_answer,

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import pytest
 
-from runner.rules.schema_walk import followed, referenced, subschemas
+from runner.rules.requests.schema_walk import followed, referenced, subschemas
 
 ROOT: Final[dict[str, Any]] = {
     "$defs": {

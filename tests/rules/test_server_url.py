@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.rules.redact import redact
-from runner.rules.server_url import redis_url_fault, secrets_in_proxy, secrets_in_url, shown_url
+from runner.rules.servers.server_url import redis_url_fault, secrets_in_proxy, secrets_in_url, shown_url
 
 SCHEMES: Final = st.sampled_from(["postgresql", "postgresql+psycopg", "postgres", "redis", "rediss", "http"])
 SECRETS: Final = st.text(

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from runner.rules.recipe import Ask, Out, Recipe
-from runner.rules.stored_recipe import differences, stored_recipe, with_output
+from runner.rules.labels.stored_recipe import differences, stored_recipe, with_output
+from runner.rules.recipes.recipe import Ask, Out, Recipe
 
 STORED: dict[str, dict[str, Any]] = {
     "ask": {"reask": 2, "repair": True},

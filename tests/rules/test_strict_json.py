@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from strict_reference import reference
 
 from runner.rules.diagnostics import Problem
-from runner.rules.json_grammar import syntax_problem
-from runner.rules.strict_json import parse_object
+from runner.rules.json_text.json_grammar import syntax_problem
+from runner.rules.json_text.strict_json import parse_object
 
 
 def agrees_with_reference(raw: bytes) -> bool:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.rules.retry import AUTOMATIC_EXTRAS_MAX
-from runner.rules.submit_plan import (
+from runner.rules.sending.retry import AUTOMATIC_EXTRAS_MAX
+from runner.rules.sending.submit_plan import (
     CHUNK_FIRST,
     CHUNK_MAX,
     CHUNK_MIN,

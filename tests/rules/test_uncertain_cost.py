@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 
 from runner.engine import cost_bounds
 from runner.engine.cost_bounds import PriceBasis
-from runner.rules import output_estimate
-from runner.rules.budget import used_ticks
-from runner.rules.uncertain_cost import (
+from runner.rules.costs.budget import used_ticks
+from runner.rules.costs.uncertain_cost import (
     UncertainCost,
     can_be_restated,
     combined,
@@ -21,6 +20,7 @@ from runner.rules.uncertain_cost import (
     restated,
     with_reserved_floor,
 )
+from runner.rules.requests import output_estimate
 
 NOW_MS: Final = 1_795_000_000_000
 MODEL: Final = "grok-4.3"

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.rules import unreadable
-from runner.rules.polling import EXPIRES_AFTER_S
+from runner.rules.replies import unreadable
+from runner.rules.sending.polling import EXPIRES_AFTER_S
 
 UNIT = st.floats(0, 1, exclude_max=True)
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.rules.messages import check_messages
-from runner.rules.rate_limits import NOT_GIVEN, GivenLimits
-from runner.rules.request import Defaults, Request, read_request
-from runner.rules.validate import validate
+from runner.rules.requests.messages import check_messages
+from runner.rules.requests.request import Defaults, Request, read_request
+from runner.rules.requests.validate import validate
+from runner.rules.sending.rate_limits import NOT_GIVEN, GivenLimits
 
 if TYPE_CHECKING:
     from runner.rules.diagnostics import Diagnostic, Problem

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from runner.rules.schemas import schema_problems
-from runner.rules.xai_schema import differences, refusals
+from runner.rules.requests.schemas import schema_problems
+from runner.rules.requests.xai_schema import differences, refusals
 
 TEXT = {"type": "string"}
 

@@ -15,7 +15,7 @@ import pytest
 from simulator_thread import CHAT, SimulatorThread
 
 from runner.intake.job_file import JobFileReader, LoadFlags
-from runner.rules.estimate import Tally
+from runner.rules.costs.estimate import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.rules.answer_json import without_surrogates
+from runner.rules.json_text.answer_json import without_surrogates
 from runner.tables.cell_text import cell_text
 from runner.tables.json_text import json_text
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from runner.rules import reply_table, reply_words
-from runner.rules.error_body import BodyForm
 from runner.rules.explain import SENTENCES
-from runner.rules.reply import FETCH_FAULTS, SUBMIT_FAULTS, Fault
+from runner.rules.replies import reply_table, reply_words
+from runner.rules.replies.error_body import BodyForm
+from runner.rules.replies.reply import FETCH_FAULTS, SUBMIT_FAULTS, Fault
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
 
-    from runner.rules.reply_table import Outcome, ReplyRule
+    from runner.rules.replies.reply_table import Outcome, ReplyRule
 
 _WORDS: Final = {
     reply_words.RATE: "requests or tokens per second, minute, …",

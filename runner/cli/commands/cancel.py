@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from runner.db.session import Database
     from runner.db.trail import Actor
     from runner.engine.cost_bounds import PriceBasis
-    from runner.rules.uncertain_cost import UncertainCost
+    from runner.rules.costs.uncertain_cost import UncertainCost
 
 _WORDS: Final = {  # of jobs that fit in all but their state
     **dict.fromkeys(FINAL, "ended already"),

@@ -79,7 +79,7 @@ def command(
     elif is_recipe_not_jobs(file):
         from runner.cli.session.check_recipe import check_recipe  # with the readers of tables
         from runner.intake.recipe_input import RowFlags
-        from runner.rules.recipe_flags import RecipeFlags
+        from runner.rules.recipes.recipe_flags import RecipeFlags
 
         row_flags = RowFlags(skip_bad=load_flags.skip_bad, strict=load_flags.strict, limits=limits)
         model = load_flags.model_for_all or load_flags.given_model

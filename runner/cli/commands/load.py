@@ -121,7 +121,7 @@ def _input_of(
     if is_recipe_not_jobs(file):
         from runner.cli.session.label_table import Naming, named_table  # with the readers of tables
         from runner.intake.recipe_input import RowFlags
-        from runner.rules.recipe_flags import RecipeFlags
+        from runner.rules.recipes.recipe_flags import RecipeFlags
 
         naming = Naming(name=name, has_occasion=occasion is not None, quiet=quiet)
         rows = RowFlags(skip_bad=flags.skip_bad, strict=flags.strict, limits=flags.limits)

@@ -16,9 +16,9 @@ from runner.db.row_jobs import job_of_row
 from runner.db.session import clock_ms
 from runner.rules.counted import count
 from runner.rules.errors import UsageError
+from runner.rules.labels.row_status import RowStatus
 from runner.rules.printed_id import read_id, short_id
 from runner.rules.redact import one_line
-from runner.rules.row_status import RowStatus
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Row

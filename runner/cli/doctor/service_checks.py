@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Final
 from runner.cli.doctor.diagnosis import Diagnosis, failed, ok, warning
 from runner.cli.render.text import count
 from runner.cli.session.context import LOST_FIX, had_database, lost_database
-from runner.rules import clock_skew, models
+from runner.rules import models
 from runner.rules.advice import Advice
 from runner.rules.errors import UserError
-from runner.rules.key_status import KeyStatus
-from runner.rules.server_url import shown_url
+from runner.rules.replies import clock_skew
+from runner.rules.replies.key_status import KeyStatus
+from runner.rules.servers.server_url import shown_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

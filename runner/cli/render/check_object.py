@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from runner.cli.render.check_report import CheckedRows, CheckResult
+    from runner.rules.costs.estimate import ModelEstimate, Span
     from runner.rules.diagnostics import Diagnostic
-    from runner.rules.estimate import ModelEstimate, Span
 
 BoundBy = Literal["requests", "tokens", "nothing"]
 

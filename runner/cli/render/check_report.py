@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runner.cli.render import layout, text
 from runner.cli.render.suite_check import suite_rows
-from runner.rules import output_estimate
 from runner.rules.prices import prices_as_of
 from runner.rules.redact import one_line, plain
+from runner.rules.requests import output_estimate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from runner.cli.render.suite_check import SuiteFacts
+    from runner.rules.costs.estimate import Estimate, ModelEstimate
     from runner.rules.diagnostics import Diagnostic
-    from runner.rules.estimate import Estimate, ModelEstimate
-    from runner.rules.output_estimate import OutputRange
+    from runner.rules.requests.output_estimate import OutputRange
     from runner.rules.table_faults import TableFault
 
 _MODEL_LENGTH: Final = 28

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import Any, Final
 
-from runner.rules.answer_json import read_json, without_surrogates
+from runner.rules.json_text.answer_json import read_json, without_surrogates
 from runner.rules.redact import plain
 
 _WIDTH: Final = 66  # beside the column of names, within 80

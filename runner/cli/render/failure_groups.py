@@ -8,10 +8,10 @@ from msgspec import UNSET
 
 from runner.cli.render import layout, text
 from runner.rules.explain import HELD_PREFIX, explain
-from runner.rules.failure_pause import INVALID
+from runner.rules.labels.row_status import RowStatus
 from runner.rules.printed_id import printed_id, short_id
 from runner.rules.redact import plain
-from runner.rules.row_status import RowStatus
+from runner.rules.sending.failure_pause import INVALID
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 from msgspec import UNSET, Raw, UnsetType
 
 from runner.cli.render import conversation, layout, text, text_cells
-from runner.rules.answer_json import json_line, on_one_line, without_surrogates
-from runner.rules.chat_completion import Flaw
 from runner.rules.json_object import MONEY, SCHEMA, JsonObject, Moment, Schema, about
+from runner.rules.json_text.answer_json import json_line, on_one_line, without_surrogates
 from runner.rules.printed_id import printed_id
 from runner.rules.redact import one_line
+from runner.rules.replies.chat_completion import Flaw
 from runner.rules.states import JobState
 
 if TYPE_CHECKING:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 from msgspec import Meta, Raw
 
 from runner.cli.render import text
-from runner.rules.answer_json import json_line, on_one_line
-from runner.rules.chat_completion import Flaw
 from runner.rules.identity import attempt_name
 from runner.rules.json_object import MONEY, SCHEMA, JsonObject, Moment, Schema, about
+from runner.rules.json_text.answer_json import json_line, on_one_line
+from runner.rules.replies.chat_completion import Flaw
+from runner.rules.replies.unreadable import describe
 from runner.rules.states import JobState
-from runner.rules.unreadable import describe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

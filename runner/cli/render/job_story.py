@@ -11,9 +11,9 @@ from runner.rules.explain import explain
 from runner.rules.identity import attempt_name
 from runner.rules.printed_id import printed_id
 from runner.rules.redact import one_line, plain
-from runner.rules.reply_table import MODEL_CODES
+from runner.rules.replies.reply_table import MODEL_CODES
+from runner.rules.replies.unreadable import describe
 from runner.rules.states import JOB_MEANING, JobState
-from runner.rules.unreadable import describe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -8,8 +8,8 @@ from msgspec import UNSET
 from msgspec.structs import asdict
 
 from runner.cli.render import layout, text
+from runner.rules.labels.row_status import COMPLETE, RowStatus
 from runner.rules.redact import one_line
-from runner.rules.row_status import COMPLETE, RowStatus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,9 +10,9 @@ from runner.cli.render import text
 from runner.cli.render.folded_text import folded
 from runner.cli.render.text_cells import padded
 from runner.cli.render.text_cells import width as cell_width
+from runner.rules.labels.row_status import RowStatus
 from runner.rules.printed_id import printed_id
 from runner.rules.redact import one_line, plain
-from runner.rules.row_status import RowStatus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from runner.rules.json_object import JsonObject, Schema, about
-from runner.rules.row_status import RowStatus
+from runner.rules.labels.row_status import RowStatus
 
 
 class SampledTableRow(JsonObject, frozen=True, kw_only=True):

@@ -11,8 +11,8 @@ from runner.cli.render import layout, text
 from runner.cli.render.failure_groups import FailureGroup, failure_lines, group_lines
 from runner.cli.render.labels_table import by_status, label_lines, rows_without_labels
 from runner.cli.render.uncertain_cost_text import uncertain_cost_sentences
+from runner.rules.labels.row_status import COMPLETE, RowStatus
 from runner.rules.redact import one_line, plain
-from runner.rules.row_status import COMPLETE, RowStatus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

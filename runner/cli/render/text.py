@@ -13,9 +13,9 @@ from runner.rules.states import RunState
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from runner.rules.costs.estimate import Span
     from runner.rules.diagnostics import Diagnostic
     from runner.rules.errors import UserError
-    from runner.rules.estimate import Span
 
 _REASON_LENGTH: Final = 200
 _HALF_A_DAY_MS: Final = 12 * 3_600_000

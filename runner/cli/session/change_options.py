@@ -17,7 +17,7 @@ from runner.evals.night.change_night import (
     with_named,
 )
 from runner.evals.night.night_options import read_options
-from runner.rules.budget import used_ticks
+from runner.rules.costs.budget import used_ticks
 from runner.rules.event_kinds import EventKind
 from runner.rules.money import dollars
 from runner.rules.states import PauseReason, RunState

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from runner.db.session import Database
     from runner.db.trail import Actor
-    from runner.rules.team_limits import VersionedLimits
+    from runner.rules.sending.team_limits import VersionedLimits
     from runner.settings import Settings
 
 

@@ -13,9 +13,9 @@ from runner.cli.render.load_notes import other_model_line
 from runner.engine.cost_bounds import price_basis
 from runner.intake.input_file import STDIN, check_is_file
 from runner.intake.job_file import DIAGNOSTICS_SHOWN, JobFileReader, LoadFlags
-from runner.rules import output_estimate
+from runner.rules.costs.estimate import Tally, estimate
 from runner.rules.errors import RunnerError, UsageError
-from runner.rules.estimate import Tally, estimate
+from runner.rules.requests import output_estimate
 
 if TYPE_CHECKING:
     from pathlib import Path

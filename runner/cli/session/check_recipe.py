@@ -11,14 +11,14 @@ from runner.cli.session.check_file import known_outputs
 from runner.cli.session.prepare_table import prepare_table
 from runner.cli.session.recipe_source import recipe_origin
 from runner.engine.cost_bounds import price_basis
-from runner.rules.estimate import Tally, estimate
+from runner.rules.costs.estimate import Tally, estimate
 from runner.rules.row_faults import SHOWN, row_fault_sentences
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from runner.intake.recipe_input import RowFlags
-    from runner.rules.recipe_flags import RecipeFlags
+    from runner.rules.recipes.recipe_flags import RecipeFlags
     from runner.settings import Settings
 
 

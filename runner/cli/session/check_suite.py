@@ -13,8 +13,8 @@ from runner.engine.cost_bounds import price_basis
 from runner.evals.grading.grader_trial import try_graders
 from runner.evals.suite.read_suite import read_suite
 from runner.evals.suite.suite_detectable import suite_detectable
+from runner.rules.costs.estimate import Tally, estimate
 from runner.rules.errors import UsageError
-from runner.rules.estimate import Tally, estimate
 from runner.rules.row_faults import SHOWN, row_fault_sentences
 
 if TYPE_CHECKING:

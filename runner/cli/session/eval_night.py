@@ -18,8 +18,8 @@ from runner.evals.night.begin_night import begin_night
 from runner.evals.night.night_options import NightOptions
 from runner.evals.night.other_folder import other_folder
 from runner.evals.suite.read_suite import read_suite
+from runner.rules.costs.estimate import Tally
 from runner.rules.counted import count
-from runner.rules.estimate import Tally
 from runner.rules.occasion import run_name
 from runner.rules.prices import day_of
 from runner.rules.row_faults import row_fault_sentences

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from runner.rules.errors import RunnerError
-from runner.rules.rate_limits import GivenLimits
-from runner.rules.team_limits import TeamLimits
+from runner.rules.sending.rate_limits import GivenLimits
+from runner.rules.sending.team_limits import TeamLimits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -19,7 +19,7 @@ from runner.intake.input_file import STDIN, save_stdin
 from runner.intake.recipe_input import RowFlags
 from runner.output.files import STDOUT, has_summary, labeled_output
 from runner.rules.occasion import file_stem, stem_of_file
-from runner.rules.recipe_flags import RecipeFlags
+from runner.rules.recipes.recipe_flags import RecipeFlags
 from runner.tables.table import TableError
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ from runner.output.file_owner import refuse_foreign_files
 from runner.output.files import STDOUT, check_places, paths, refuse_input
 from runner.output.labeling import labeling_of
 from runner.output.output_name import check_lines_name, table_format
-from runner.rules import stored_recipe
 from runner.rules.event_kinds import EventKind
+from runner.rules.labels import stored_recipe
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,7 +19,7 @@ from runner.embedded.state_folder import StateFolder
 from runner.engine.cost_bounds import price_basis
 from runner.intake.input_file import STDIN, save_stdin
 from runner.intake.load import WantedRun, load
-from runner.rules.estimate import Tally, estimate
+from runner.rules.costs.estimate import Tally, estimate
 from runner.rules.occasion import stem_of_run
 from runner.rules.prices import day_of
 

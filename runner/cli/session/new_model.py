@@ -11,7 +11,7 @@ from runner.db import events, model_moves, runs, user_moves
 from runner.engine import cost_bounds
 from runner.rules.errors import UsageError
 from runner.rules.printed_id import short_id
-from runner.rules.request import validate_with_model
+from runner.rules.requests.request import validate_with_model
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from runner.db.user_moves import JobsEvent
     from runner.engine.cost_bounds import PriceBasis
     from runner.rules.diagnostics import Problem
-    from runner.rules.rate_limits import GivenLimits
-    from runner.rules.validate import Validation
+    from runner.rules.requests.validate import Validation
+    from runner.rules.sending.rate_limits import GivenLimits
 
 _SHOWN_MAX: Final = 5
 _ID_LENGTH: Final = 40

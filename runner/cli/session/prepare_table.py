@@ -14,9 +14,9 @@ from runner.intake.recipe_labels import sent_schema
 from runner.output.labeling import EXTRA_COLUMNS, labeling_of
 from runner.rules import models
 from runner.rules.errors import UsageError, UserError
-from runner.rules.recipe import FAULTS_SHOWN, Recipe, RecipeError
-from runner.rules.recipe_identity import RecipeTexts, canonical_sha256
-from runner.rules.stored_recipe import stored_recipe
+from runner.rules.labels.stored_recipe import stored_recipe
+from runner.rules.recipes.recipe import FAULTS_SHOWN, Recipe, RecipeError
+from runner.rules.recipes.recipe_identity import RecipeTexts, canonical_sha256
 from runner.tables.open_table import open_table
 from runner.tables.table import ReadOptions
 

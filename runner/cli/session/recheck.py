@@ -18,7 +18,7 @@ from runner.engine.recheck_answers import recheck_answers
 from runner.rules.errors import UsageError
 from runner.rules.event_kinds import EventKind
 from runner.rules.json_object import SCHEMA
-from runner.rules.recheck_rules import has_repair, with_repair
+from runner.rules.labels.recheck_rules import has_repair, with_repair
 from runner.rules.states import RunState
 
 if TYPE_CHECKING:

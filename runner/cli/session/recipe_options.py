@@ -8,7 +8,7 @@ import click
 
 from runner.cli import flags
 from runner.rules import models
-from runner.rules.recipe_flags import RecipeFlags
+from runner.rules.recipes.recipe_flags import RecipeFlags
 
 if TYPE_CHECKING:
     from collections.abc import Callable

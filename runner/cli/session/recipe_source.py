@@ -11,11 +11,11 @@ from runner.cli.session.input_kind import is_recipe
 from runner.cli.session.prepare_table import RecipeOrigin
 from runner.intake.recipe_file import RecipeFiles, read_recipe_file
 from runner.rules.errors import UsageError
-from runner.rules.recipe import is_code
-from runner.rules.recipe_flags import FlagPaths, RecipeFlags, recipe_of_flags
+from runner.rules.recipes.recipe import is_code
+from runner.rules.recipes.recipe_flags import FlagPaths, RecipeFlags, recipe_of_flags
 
 if TYPE_CHECKING:
-    from runner.rules.recipe import Recipe
+    from runner.rules.recipes.recipe import Recipe
 
 
 def recipe_origin(file: Path, flags: RecipeFlags | None = None) -> RecipeOrigin:

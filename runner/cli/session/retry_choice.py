@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from runner.rules.errors import UsageError
-from runner.rules.failure_pause import INVALID
-from runner.rules.row_filter import row_status
-from runner.rules.row_status import RowStatus
+from runner.rules.labels.row_filter import row_status
+from runner.rules.labels.row_status import RowStatus
+from runner.rules.sending.failure_pause import INVALID
 from runner.rules.states import JobState
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from runner.cli.render.suggestions import RetryCost
 from runner.engine import cost_bounds
-from runner.rules.reply_table import MODEL_CODES
+from runner.rules.replies.reply_table import MODEL_CODES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

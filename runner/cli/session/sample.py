@@ -12,11 +12,11 @@ from runner.db import results
 from runner.db.row_jobs import jobs_of_rows
 from runner.output.labeling import labeling_of
 from runner.output.sampled_rows import Choice, Sample, sampled_jobs, sampled_table
-from runner.rules.answer_json import without_surrogates
 from runner.rules.errors import UsageError
 from runner.rules.json_object import SCHEMA
-from runner.rules.row_filter import row_filter
-from runner.rules.row_status import RowStatus
+from runner.rules.json_text.answer_json import without_surrogates
+from runner.rules.labels.row_filter import row_filter
+from runner.rules.labels.row_status import RowStatus
 from runner.rules.states import RunState
 from runner.tables.cell_text import cell_text
 

@@ -9,14 +9,14 @@ from runner.cli.session.input_kind import is_recipe
 from runner.cli.session.recipe_source import saved_recipe
 from runner.intake.input_file import STDIN
 from runner.rules.errors import UsageError
-from runner.rules.recipe_toml import recipe_toml
+from runner.rules.recipes.recipe_toml import recipe_toml
 from runner.tables.draft_file import write_whole
 from runner.tables.file_place import check_place
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from runner.rules.recipe_flags import RecipeFlags
+    from runner.rules.recipes.recipe_flags import RecipeFlags
 
 _FLAG = "--save"
 

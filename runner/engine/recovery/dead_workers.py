@@ -30,7 +30,7 @@ from runner.engine.spool import (
     claim_orphaned,
     remove_stale,
 )
-from runner.rules.chat_completion import read_completion
+from runner.rules.replies.chat_completion import read_completion
 from runner.rules.states import JobState
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from runner.db import job_moves
 from runner.db.outcomes import Cause, PollAgain, Requeue
 from runner.engine import cost_bounds
 from runner.engine.settle import policy_of_run
-from runner.rules import retry
+from runner.rules.sending import retry
 from runner.rules.states import Event
 
 if TYPE_CHECKING:

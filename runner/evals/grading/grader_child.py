@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import orjson
 
-from runner.rules.answer_json import read_json
 from runner.rules.evaluation.graders import make_grader
 from runner.rules.evaluation.graders.code_grader import ITEM_FIELDS
 from runner.rules.evaluation.graders.grade import Answer, Grade, unscored
 from runner.rules.evaluation.graders.targets import printable
 from runner.rules.evaluation.suite.item import Item
 from runner.rules.evaluation.suite.suite import GraderSpec
+from runner.rules.json_text.answer_json import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

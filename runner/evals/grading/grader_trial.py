@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from runner.rules.evaluation.graders.grade import Answer
-from runner.rules.recipe import RecipeFault
+from runner.rules.recipes.recipe import RecipeFault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

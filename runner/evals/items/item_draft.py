@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
 
-from runner.rules.messages import ROLES, check_messages, message_list_problem
+from runner.rules.requests.messages import ROLES, check_messages, message_list_problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

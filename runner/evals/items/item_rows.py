@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import orjson
 
 from runner.rules.diagnostics import Diagnostic, Problem
-from runner.rules.not_jobs import not_jobs
-from runner.rules.other_file import cure_for
-from runner.rules.strict_json import parse_object
+from runner.rules.json_text.strict_json import parse_object
+from runner.rules.other_files.not_jobs import not_jobs
+from runner.rules.other_files.other_file import cure_for
 from runner.rules.table_faults import TableFault
 from runner.tables.json_text import json_text
 from runner.tables.lines import WHOLE_FILE, Line, LineReader

@@ -16,7 +16,7 @@ from runner.evals.items.item_draft import (
     target_of,
     value_at,
 )
-from runner.rules.parse_line import parse_line
+from runner.rules.requests.parse_line import parse_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -20,7 +20,7 @@ from runner.rules.counted import count
 from runner.rules.evaluation.report.night_content import items_sha256
 from runner.rules.evaluation.suite.item import Item
 from runner.rules.evaluation.suite.suite_items import FieldMap, ItemForm
-from runner.rules.recipe import RecipeError
+from runner.rules.recipes.recipe import RecipeError
 from runner.rules.table_faults import TableFault
 from runner.tables.table import TableError
 

@@ -15,8 +15,8 @@ from runner.intake.recipe_file import ReadFile, RecipeFiles, read_recipe_file
 from runner.intake.recipe_labels import sent_schema
 from runner.intake.template_source import column_suggestion
 from runner.rules import models
-from runner.rules.recipe import RecipeError, RecipeFault, error_of_faults
-from runner.rules.recipe_identity import RecipeTexts
+from runner.rules.recipes.recipe import RecipeError, RecipeFault, error_of_faults
+from runner.rules.recipes.recipe_identity import RecipeTexts
 from runner.rules.table_faults import TableFault
 from runner.tables.open_table import open_table
 from runner.tables.table import ReadOptions
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from runner.intake.compile_table import Plan
     from runner.rules.evaluation.suite.suite_items import SuiteItems
-    from runner.rules.recipe import Recipe
+    from runner.rules.recipes.recipe import Recipe
     from runner.tables.table import Table
 
 _NOT_OF_ITEM: Final = ("model", "messages")  # fields of the request: the model is that of the suite

@@ -18,7 +18,7 @@ from runner.intake.job_file import LoadFlags
 from runner.intake.job_file_input import JobFile
 from runner.intake.load import WantedRun, load
 from runner.rules.evaluation.suite.suite import AGAIN
-from runner.rules.rate_limits import GivenLimits
+from runner.rules.sending.rate_limits import GivenLimits
 from runner.tables.draft_file import DraftFile
 
 if TYPE_CHECKING:

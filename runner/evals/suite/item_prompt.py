@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from runner.intake.template_source import Names
 from runner.intake.templates import RenderError, parse_template
-from runner.rules.recipe import RecipeError
+from runner.rules.recipes.recipe import RecipeError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -11,16 +11,16 @@ from runner.evals.suite.suite_file import KIND, read_suite_file
 from runner.evals.suite.suite_requests import SuiteRequests
 from runner.evals.suite.suite_warnings import suite_warnings
 from runner.intake.recipe_file import ReadFile, RecipeFiles
-from runner.rules.rate_limits import NOT_GIVEN, GivenLimits
-from runner.rules.recipe import error_of_faults
+from runner.rules.recipes.recipe import error_of_faults
+from runner.rules.sending.rate_limits import NOT_GIVEN, GivenLimits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from runner.evals.items.read_items import ReadItems
+    from runner.rules.costs.estimate import Tally
     from runner.rules.diagnostics import Diagnostic
-    from runner.rules.estimate import Tally
     from runner.rules.evaluation.suite.item import Item
     from runner.rules.evaluation.suite.suite import Suite
     from runner.rules.table_faults import TableFault

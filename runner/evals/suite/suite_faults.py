@@ -6,9 +6,9 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo, available_timezones
 
-from runner.rules.rate_limits import NOT_GIVEN
-from runner.rules.recipe import RecipeFault
-from runner.rules.validate import validate
+from runner.rules.recipes.recipe import RecipeFault
+from runner.rules.requests.validate import validate
+from runner.rules.sending.rate_limits import NOT_GIVEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,7 @@ from runner.evals.suite.suite_faults import suite_faults
 from runner.intake.recipe_file import RecipeFiles, read_toml
 from runner.rules.errors import UserError
 from runner.rules.evaluation.suite.suite_table import SuiteFile, read_suite_table
-from runner.rules.recipe import FILE_PREFIX, RecipeFault, error_of_faults, is_suite_table
+from runner.rules.recipes.recipe import FILE_PREFIX, RecipeFault, error_of_faults, is_suite_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

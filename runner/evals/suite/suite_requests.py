@@ -10,18 +10,18 @@ from runner.evals.suite.item_prompt import ItemPrompt
 from runner.intake.templates import RenderError
 from runner.rules.errors import UserError
 from runner.rules.models import DEFAULT
-from runner.rules.recipe import RecipeFault
-from runner.rules.request import Defaults, read_request
+from runner.rules.recipes.recipe import RecipeFault
+from runner.rules.requests.request import Defaults, read_request
 from runner.rules.table_faults import TableFault
 
 if TYPE_CHECKING:
     from runner.evals.items.read_items import ReadItems
+    from runner.rules.costs.estimate import Tally
     from runner.rules.diagnostics import Diagnostic
-    from runner.rules.estimate import Tally
     from runner.rules.evaluation.suite.item import Item
     from runner.rules.evaluation.suite.suite import Suite
-    from runner.rules.rate_limits import GivenLimits
-    from runner.rules.request import Request
+    from runner.rules.requests.request import Request
+    from runner.rules.sending.rate_limits import GivenLimits
 
 
 class SuiteRequests:

@@ -20,7 +20,7 @@ from runner.rules.foreign.effects import (
 from runner.rules.foreign.efforts import effort_of_budget
 from runner.rules.foreign.tool_choices import built_in_tool
 from runner.rules.foreign.typed import drop_unknown, list_of, object_of, text_of, unknown_names, without_nulls
-from runner.rules.json_faults import shortened
+from runner.rules.json_text.json_faults import shortened
 
 if TYPE_CHECKING:
     from runner.rules.foreign.changes import Changes

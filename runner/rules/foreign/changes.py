@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple, TypeAlias
 
 from runner.rules.diagnostics import Problem
-from runner.rules.json_faults import shortened
+from runner.rules.json_text.json_faults import shortened
 
 ChangeKind: TypeAlias = Literal["translated", "dropped"]
 

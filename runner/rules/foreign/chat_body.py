@@ -9,8 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from runner.rules import models
-from runner.rules.connection_fields import is_connection_field, is_secret_field
-from runner.rules.fields import STOPS_MAX, is_body_field
 from runner.rules.foreign.changes import stored_elsewhere
 from runner.rules.foreign.chat_messages import with_chat_messages
 from runner.rules.foreign.chat_reasoning import fit_format, fit_reasoning
@@ -24,6 +22,8 @@ from runner.rules.foreign.effects import (
 )
 from runner.rules.foreign.tool_choices import built_in_tool, with_chat_tools
 from runner.rules.foreign.typed import without_nulls
+from runner.rules.requests.connection_fields import is_connection_field, is_secret_field
+from runner.rules.requests.fields import STOPS_MAX, is_body_field
 
 if TYPE_CHECKING:
     from runner.rules.foreign.changes import Changes

@@ -8,7 +8,7 @@ from runner.rules.foreign.changes import no_counterpart, refusal, stored_elsewhe
 from runner.rules.foreign.content_parts import image_part, text_part, tool_call
 from runner.rules.foreign.effects import CACHED
 from runner.rules.foreign.typed import drop_unknown, json_text, list_of, object_of, text_of, unknown_names
-from runner.rules.json_faults import shortened
+from runner.rules.json_text.json_faults import shortened
 
 if TYPE_CHECKING:
     from runner.rules.foreign.changes import Changes

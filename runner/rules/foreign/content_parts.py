@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from runner.rules.foreign.changes import no_counterpart
-from runner.rules.json_faults import shortened
+from runner.rules.json_text.json_faults import shortened
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

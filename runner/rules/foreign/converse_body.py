@@ -20,7 +20,7 @@ from runner.rules.foreign.content_parts import (
 from runner.rules.foreign.effects import AS_FIRST_MESSAGE, CACHED, NO_EARLIER_REASONING, OTHER_VERSION
 from runner.rules.foreign.tool_choices import built_in_tool
 from runner.rules.foreign.typed import drop_unknown, json_text, list_of, object_of, text_of, unknown_names
-from runner.rules.json_faults import shortened
+from runner.rules.json_text.json_faults import shortened
 
 if TYPE_CHECKING:
     from runner.rules.foreign.changes import Changes

@@ -19,12 +19,12 @@ from runner.rules.foreign.line_envelope import Envelope, add_body_metadata, open
 from runner.rules.foreign.line_model import line_model
 from runner.rules.foreign.responses_body import chat_of_responses
 from runner.rules.foreign.typed import drop_unknown, json_text, object_of, text_of
-from runner.rules.foreign_form import ForeignForm, recognised
-from runner.rules.json_faults import shortened
-from runner.rules.other_line import other_line
-from runner.rules.parse_line import API_PATH
-from runner.rules.request import Defaults, read_request
-from runner.rules.strict_json import parse_object
+from runner.rules.json_text.json_faults import shortened
+from runner.rules.json_text.strict_json import parse_object
+from runner.rules.other_files.foreign_form import ForeignForm, recognised
+from runner.rules.other_files.other_line import other_line
+from runner.rules.requests.parse_line import API_PATH
+from runner.rules.requests.request import Defaults, read_request
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -23,8 +23,8 @@ from runner.rules.foreign.efforts import effort_of_budget
 from runner.rules.foreign.gemini_schema import camel_keys, json_schema_of
 from runner.rules.foreign.gemini_tools import gemini_tools
 from runner.rules.foreign.typed import drop_unknown, json_text, list_of, object_of, text_of, unknown_names
-from runner.rules.image_url import is_web_address
-from runner.rules.json_faults import shortened
+from runner.rules.json_text.json_faults import shortened
+from runner.rules.requests.image_url import is_web_address
 
 if TYPE_CHECKING:
     from runner.rules.foreign.changes import CannotConvert, Changes

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from runner.rules.connection_fields import is_connection_field, is_secret_field
-from runner.rules.fields import is_body_field
 from runner.rules.foreign.changes import refusal
 from runner.rules.foreign.chat_body import OTHER_FIELDS
 from runner.rules.foreign.effects import OWN_ADDRESS
 from runner.rules.foreign.typed import object_of
-from runner.rules.foreign_form import ForeignForm
+from runner.rules.other_files.foreign_form import ForeignForm
+from runner.rules.requests.connection_fields import is_connection_field, is_secret_field
+from runner.rules.requests.fields import is_body_field
 
 if TYPE_CHECKING:
     from runner.rules.foreign.changes import Changes

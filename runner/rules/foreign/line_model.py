@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from runner.rules import models
 from runner.rules.foreign.changes import refusal
 from runner.rules.foreign.typed import text_of
-from runner.rules.json_faults import shortened
+from runner.rules.json_text.json_faults import shortened
 
 if TYPE_CHECKING:
     from runner.rules.foreign.changes import Changes

@@ -17,7 +17,7 @@ from runner.rules.foreign.content_parts import (
 )
 from runner.rules.foreign.effects import AS_FIRST_MESSAGE, NO_EARLIER_REASONING, OF_ANY_LENGTH
 from runner.rules.foreign.typed import object_of, text_of, unknown_names, without_nulls
-from runner.rules.json_faults import shortened
+from runner.rules.json_text.json_faults import shortened
 
 if TYPE_CHECKING:
     from runner.rules.foreign.changes import Changes

@@ -8,7 +8,7 @@ from runner.rules.foreign.changes import refusal
 from runner.rules.foreign.content_parts import function_tool, named_choice
 from runner.rules.foreign.effects import NOT_OF_FUNCTIONS
 from runner.rules.foreign.typed import drop_unknown, list_of, object_of, text_of, unknown_names, without_nulls
-from runner.rules.json_faults import shortened
+from runner.rules.json_text.json_faults import shortened
 
 if TYPE_CHECKING:
     from runner.rules.foreign.changes import CannotConvert, Changes

@@ -21,7 +21,7 @@ from runner.rules.evaluation.graders.grader_types import (
     GraderType,
 )
 from runner.rules.evaluation.graders.targets import printable
-from runner.rules.recipe import RecipeFault
+from runner.rules.recipes.recipe import RecipeFault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

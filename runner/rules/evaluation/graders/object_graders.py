@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from runner.rules.answer_object import InvalidAnswer, answer_object
 from runner.rules.evaluation.graders.grade import Grade, unscored
 from runner.rules.evaluation.graders.number_text import last_number
 from runner.rules.evaluation.graders.targets import printable, target_of, unscored_target, yes_or_no
 from runner.rules.evaluation.graders.text_folding import DEFAULT_FOLDS, fold_of
+from runner.rules.labels.answer_object import InvalidAnswer, answer_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -11,8 +11,8 @@ import orjson
 from runner.rules.evaluation.graders.object_graders import schema_table
 from runner.rules.evaluation.graders.pattern_grader import compiled
 from runner.rules.evaluation.graders.targets import printable
-from runner.rules.recipe import RecipeFault
-from runner.rules.schemas import schema_fault
+from runner.rules.recipes.recipe import RecipeFault
+from runner.rules.requests.schemas import schema_fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from runner.rules.answer_json import read_json, without_surrogates
-from runner.rules.chat_completion import TICKS_MAX, content_of, count, first_choice, flaw_of, word
 from runner.rules.evaluation.graders.grade import Answer
+from runner.rules.json_text.answer_json import read_json, without_surrogates
+from runner.rules.replies.chat_completion import TICKS_MAX, content_of, count, first_choice, flaw_of, word
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -18,7 +18,7 @@ from runner.rules.evaluation.suite.suite import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from runner.rules.toml_section import TomlSection
+    from runner.rules.recipes.toml_section import TomlSection
 
 _KEYS_OF_RULE: Final[dict[GateRule, frozenset[str]]] = {
     "no-drop": frozenset({"grader", "false_alarms", "baseline", "remeasure"}),

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from runner.rules.evaluation.suite.gate_table import read_gates
 from runner.rules.evaluation.suite.suite import AGAIN, GraderSpec, Subject, Suite
 from runner.rules.evaluation.suite.suite_items import FieldMap, ItemForm, SuiteItems
-from runner.rules.toml_section import TomlSection, json_faults
+from runner.rules.recipes.toml_section import TomlSection, json_faults
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from runner.rules.recipe import RecipeFault
+    from runner.rules.recipes.recipe import RecipeFault
 
 EPOCHS_MAX: Final = 100
 NAME_CHARACTERS_MAX: Final = 64  # of a variant or a grader; the id of a job has the variant's in it

@@ -1,0 +1,1 @@
+"""Recipes: files and flags that say how a table becomes requests. Pure."""
