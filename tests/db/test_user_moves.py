@@ -20,6 +20,7 @@ from runner.db.counters import Deltas
 from runner.db.job_selection import JobSelection
 from runner.engine import run_completion
 from runner.rules.event_kinds import EventKind
+from runner.rules.sending.rate_limits import NOT_GIVEN
 from runner.rules.states import Event, JobState, RunState
 
 if TYPE_CHECKING:
@@ -221,7 +222,8 @@ def test_a_retry_with_another_model_that_crosses_a_worker_is_done_again(postgres
     assert run is not None
     postgres_database.engine.dispose()
     begun = user_moves.JobsEvent(event=event_of(run.id), kind=EventKind.RETRIED, at_ms=NOW_MS)
-    given = (postgres_database, begun, run, HELD, "grok-4.5")
+    model = new_model.NewModel(name="grok-4.5", limits=NOT_GIVEN)
+    given = (postgres_database, begun, run, HELD, model)
     user = threading.Thread(target=new_model.send_again, args=given)
     with postgres_database.engine.connect() as worker:
         worker.execute(text("SET deadlock_timeout = '60s'"))
