@@ -10,9 +10,11 @@ from night_driver import NightDriver, item
 from test_commands import Place
 
 from runner import settings as settings_of
+from runner.db import stored_team_limits
 from runner.db.runs import RunOptions
 from runner.evals.night.load_measurement import load_measurement
 from runner.rules.errors import UserError
+from runner.rules.sending.team_limits import TeamLimits
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 LINE: Final = json.dumps({"id": "long", "model": "grok-4.3", "prompt": "word " * 2_000}) + "\n"
 REFUSED: Final = "prompt-above-tpm"
+KEY: Final = "xai-0123456789abcdef"
 TEAM: Final = {"RUNNER_TEAM_TPM": "1000"}
 
 
@@ -42,7 +45,7 @@ def test_a_prompt_above_the_limit_of_the_team_is_refused(place: Place, words: st
     said = " ".join((refused.stdout + refused.stderr).split())
     assert REFUSED in said
     assert "1,000 a minute are allowed" in said
-    assert "shorten it, or set your team's limit: RUNNER_TEAM_TPM" in said
+    assert "shorten it, or set that of your team: runner set --team --tpm N" in said
 
 
 def test_another_model_is_refused_for_a_prompt_above_the_limit_of_the_team(place: Place) -> None:
@@ -72,4 +75,21 @@ def test_the_run_of_a_night_is_bound_by_both_limits(
 
     with pytest.raises(UserError) as refused:
         load_measurement(database, settings, night, driver.suite, [item("a", "word " * 50)], 1, own)
+    assert REFUSED in "".join(refused.value.where)
+
+
+def test_the_run_of_a_night_is_bound_by_what_was_set_for_the_team(database: Database, tmp_path: Path) -> None:
+    """The database has it; settings that say otherwise do not count."""
+    driver = NightDriver(database)
+    night = driver.begin()
+    env = {"RUNNER_HOME": str(tmp_path), "RUNNER_TEAM_TPM": "none", "XAI_API_KEY": KEY}
+    settings = settings_of.load(env, None)
+    assert settings.api_key is not None
+    with database.write() as connection:
+        stored_team_limits.change(connection, settings.api_key.fingerprint, TeamLimits(tpm=10), 1)
+
+    with pytest.raises(UserError) as refused:
+        load_measurement(
+            database, settings, night, driver.suite, [item("a", "word " * 50)], 1, RunOptions(tpm=None)
+        )
     assert REFUSED in "".join(refused.value.where)

@@ -113,7 +113,7 @@ LINES: Final = {
     ),
     "prompt-above-tpm": (
         "the prompt has more tokens than a minute allows",
-        "shorten it, raise --tpm, or set your team's limit: RUNNER_TEAM_TPM",
+        "shorten it, raise --tpm, or set that of your team: runner set --team --tpm N",
     ),
     # what `runner convert` cannot make a job line of
     "unknown-form": (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from runner.db import stored_options
+from runner.db import stored_options, stored_team_limits
 from runner.db.evaluation import nights
 from runner.db.evaluation.measurements import add_measurement, lock_night
 from runner.db.runs import RunOptions
@@ -60,7 +60,7 @@ def load_measurement(
     lines = job_lines(suite, items)
     path = kept / f"{stem}@{occasion}.jsonl"
     _write(path, lines)
-    limits = GivenLimits(tpm=options.tpm, team_tpm=settings.team_tpm)
+    limits = _given_limits(database, settings, options)
     with occasion_lock(settings, database, stem):
         loaded = load(
             database,
@@ -72,6 +72,16 @@ def load_measurement(
             add_measurement(connection, night.id, number, loaded.run_id)
             _take_options(connection, night.id, loaded.run_id, database.now_ms())
     return loaded
+
+
+def _given_limits(database: Database, settings: Settings, options: RunOptions) -> GivenLimits:
+    """Return the tokens a minute of the night, and those that were set for the team."""
+    team_tpm = settings.team_tpm
+    if settings.api_key is not None:
+        with database.read() as connection:
+            found = stored_team_limits.read(connection, settings.api_key.fingerprint)
+        team_tpm = found.limits.tpm if found.version else team_tpm
+    return GivenLimits(tpm=options.tpm, team_tpm=team_tpm)
 
 
 def _take_options(connection: Connection, night_id: int, run_id: int, now_ms: int) -> None:

@@ -210,7 +210,7 @@ def _too_large(model: str, tokens: int, shared: _Shared, limits: GivenLimits) ->
                 reason=f"{about}; {prompt_tpm:,.0f} a minute are allowed, so it could never be sent",
                 fix="shorten it, or raise --tpm"
                 if prompt_tpm == limits.tpm
-                else "shorten it, or set your team's limit: RUNNER_TEAM_TPM",
+                else "shorten it, or set that of your team: runner set --team --tpm N",
             )
         )
     return problems
