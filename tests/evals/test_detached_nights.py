@@ -56,3 +56,13 @@ def test_no_file_is_named_to_the_command_of_a_night_in_the_background(
     DetachedNights(settings_of.load({"RUNNER_HOME": str(tmp_path)}, None), database).advance()
 
     assert (tmp_path / "called.txt").read_text() == "regressed []\n"
+
+
+def test_a_command_that_joins_leaves_a_night_in_the_background(tmp_path: Path) -> None:
+    """It may end before the night does; and one with --detach puts a night there."""
+    here = NightOptions(folder=str(tmp_path), output=str(tmp_path))
+    there = NightOptions(folder=str(tmp_path), output=str(tmp_path), is_detached=True)
+
+    assert here.carried_on(there, ()).is_detached
+    assert there.carried_on(here, ()).is_detached
+    assert not here.carried_on(here, ()).is_detached

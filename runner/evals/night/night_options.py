@@ -42,9 +42,12 @@ class NightOptions(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.json.encode(self)
 
     def carried_on(self, earlier: NightOptions, named: Collection[str]) -> NightOptions:
-        """Return these options for a night that has `earlier` ones: what is not named stays as it was."""
+        """Return these options for a night that has `earlier` ones: what is not named stays as it was.
+
+        A night that was left in the background stays there: this command may end before it does.
+        """
         kept = {name: getattr(earlier, name) for name in _KEPT if name not in named}
-        return msgspec.structs.replace(self, **kept)
+        return msgspec.structs.replace(self, **kept, is_detached=self.is_detached or earlier.is_detached)
 
     def with_named(self, named: Mapping[str, Any]) -> NightOptions:
         """Return these options with those of the named ones that a night has."""
