@@ -6,14 +6,18 @@ import json
 from typing import TYPE_CHECKING, Final
 
 import pytest
+from live_runner import KEY
 from night_driver import NightDriver, item
 from test_commands import Place
 
 from runner import settings as settings_of
 from runner.db import stored_team_limits
+from runner.db.evaluation import nights
 from runner.db.runs import RunOptions
 from runner.evals.night.load_measurement import load_measurement
+from runner.evals.night.night_options import NightOptions
 from runner.rules.errors import UserError
+from runner.rules.secret import Secret
 from runner.rules.sending.team_limits import TeamLimits
 
 if TYPE_CHECKING:
@@ -23,7 +27,6 @@ if TYPE_CHECKING:
 
 LINE: Final = json.dumps({"id": "long", "model": "grok-4.3", "prompt": "word " * 2_000}) + "\n"
 REFUSED: Final = "prompt-above-tpm"
-KEY: Final = "xai-0123456789abcdef"
 TEAM: Final = {"RUNNER_TEAM_TPM": "1000"}
 
 
@@ -78,18 +81,27 @@ def test_the_run_of_a_night_is_bound_by_both_limits(
     assert REFUSED in "".join(refused.value.where)
 
 
-def test_the_run_of_a_night_is_bound_by_what_was_set_for_the_team(database: Database, tmp_path: Path) -> None:
-    """The database has it; settings that say otherwise do not count."""
+@pytest.mark.parametrize("set_by_settings", ["10", "5000"])
+def test_the_run_of_a_night_is_bound_by_what_was_set_for_the_team_last(
+    database: Database, tmp_path: Path, set_by_settings: str
+) -> None:
+    """As `check` and `eval` read its suite: what a person set holds until the settings are changed."""
     driver = NightDriver(database)
     night = driver.begin()
-    env = {"RUNNER_HOME": str(tmp_path), "RUNNER_TEAM_TPM": "none", "XAI_API_KEY": KEY}
-    settings = settings_of.load(env, None)
-    assert settings.api_key is not None
+    servers = {"RUNNER_DATABASE_URL": "postgresql://h/d", "RUNNER_REDIS_URL": "redis://h"}
+    env = {"RUNNER_HOME": str(tmp_path), "XAI_API_KEY": KEY, "RUNNER_TEAM_TPM": set_by_settings, **servers}
+    settings, items = settings_of.load(env, None), [item("a", "word " * 50)]
+    by_person = TeamLimits(tpm=10 if set_by_settings == "5000" else 5_000)
     with database.write() as connection:
-        stored_team_limits.change(connection, settings.api_key.fingerprint, TeamLimits(tpm=10), 1)
+        stored_team_limits.change(connection, Secret(KEY).fingerprint, by_person, 1)
+        nights.set_options(connection, night.id, NightOptions(folder="", output="").encoded())
 
-    with pytest.raises(UserError) as refused:
-        load_measurement(
-            database, settings, night, driver.suite, [item("a", "word " * 50)], 1, RunOptions(tpm=None)
-        )
-    assert REFUSED in "".join(refused.value.where)
+    def load() -> int:
+        return load_measurement(database, settings, night, driver.suite, items, 1, RunOptions()).total
+
+    if by_person.tpm == 10:
+        with pytest.raises(UserError) as refused:
+            load()
+        assert REFUSED in "".join(refused.value.where)
+    else:
+        assert load() > 0

@@ -37,23 +37,17 @@ def team_limits_in_force(settings: Settings) -> TeamLimits:
         return by_settings
     from sqlalchemy.exc import SQLAlchemyError
 
-    from runner.db import migrate, stored_team_limits
+    from runner.db import migrate
     from runner.db.session import Database
-    from runner.db.stored_team_limits import HostSettings
-    from runner.engine.host_id import EMBEDDED
+    from runner.embedded.read_team_limits import read_team_limits
 
-    fingerprint = settings.api_key.fingerprint
     try:
         database = Database(settings.effective_database_url)
         try:
             if migrate.revision(database) != migrate.HEAD:
                 return by_settings
             with database.read() as connection:
-                if settings.embedded:
-                    given = HostSettings(fingerprint=fingerprint, host=EMBEDDED, limits=by_settings)
-                    return stored_team_limits.after_start(connection, given)
-                found = stored_team_limits.read(connection, fingerprint)
-                return found.limits if found.version else by_settings
+                return read_team_limits(connection, settings)
         finally:
             database.close()
     except (RunnerError, SQLAlchemyError):  # other parts of a command say what is wrong with it

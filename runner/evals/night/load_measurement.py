@@ -5,11 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from runner.db import stored_options, stored_team_limits
+from runner.db import stored_options
 from runner.db.evaluation import nights
 from runner.db.evaluation.measurements import add_measurement, lock_night
 from runner.db.runs import RunOptions
 from runner.embedded.loading_lock import loading_lock, occasion_lock
+from runner.embedded.read_team_limits import read_team_limits
 from runner.embedded.state_folder import StateFolder
 from runner.evals.night.change_night import named_for_run
 from runner.evals.night.compile_night import job_lines
@@ -60,7 +61,9 @@ def load_measurement(
     lines = job_lines(suite, items)
     path = kept / f"{stem}@{occasion}.jsonl"
     _write(path, lines)
-    limits = _given_limits(database, settings, options)
+    with database.read() as connection:
+        team = read_team_limits(connection, settings)
+    limits = GivenLimits(tpm=options.tpm, team_tpm=team.tpm)
     with occasion_lock(settings, database, stem):
         loaded = load(
             database,
@@ -72,16 +75,6 @@ def load_measurement(
             add_measurement(connection, night.id, number, loaded.run_id)
             _take_options(connection, night.id, loaded.run_id, database.now_ms())
     return loaded
-
-
-def _given_limits(database: Database, settings: Settings, options: RunOptions) -> GivenLimits:
-    """Return the tokens a minute of the night, and those that were set for the team."""
-    team_tpm = settings.team_tpm
-    if settings.api_key is not None:
-        with database.read() as connection:
-            found = stored_team_limits.read(connection, settings.api_key.fingerprint)
-        team_tpm = found.limits.tpm if found.version else team_tpm
-    return GivenLimits(tpm=options.tpm, team_tpm=team_tpm)
 
 
 def _take_options(connection: Connection, night_id: int, run_id: int, now_ms: int) -> None:
