@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from runner.db import stored_team_limits
 from runner.engine.supervisor import log_failure
 from runner.limiter.limiter import LimiterUnavailable
-from runner.limiter.store import LimitsOfTeam
+from runner.limiter.store import NamedTeamLimits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +48,7 @@ class TeamLimitsFollower:
         Raises LimiterUnavailable, and what the database raises.
         """
         found = await asyncio.get_running_loop().run_in_executor(None, self._record_start, team)
-        await self._hand_over(LimitsOfTeam(team=team, found=found))
+        await self._hand_over(NamedTeamLimits(team=team, found=found))
         self.team = team
 
     def read(self, connection: Connection) -> VersionedLimits:
@@ -63,16 +63,16 @@ class TeamLimitsFollower:
         is_due = found.version > self._version or asyncio.get_running_loop().time() >= self._again_at
         if self.team is None or not is_due or self._task is not None:
             return
-        limits = LimitsOfTeam(team=self.team, found=found)
+        limits = NamedTeamLimits(team=self.team, found=found)
         self._task = asyncio.get_running_loop().create_task(
             self._try_to_hand_over(limits), name="team limits"
         )
         self._task.add_done_callback(log_failure)
 
-    async def read_now(self) -> LimitsOfTeam:
+    async def read_now(self) -> NamedTeamLimits:
         """Return the limits in force of the team, for a Redis that was emptied. Raises LimiterUnavailable."""
         found = await asyncio.get_running_loop().run_in_executor(None, self._read)
-        return LimitsOfTeam(team=self.team or "", found=found)
+        return NamedTeamLimits(team=self.team or "", found=found)
 
     async def close(self) -> None:
         """Hand over no more."""
@@ -80,14 +80,14 @@ class TeamLimitsFollower:
             self._task.cancel()
             await asyncio.wait([self._task])
 
-    async def _try_to_hand_over(self, limits: LimitsOfTeam) -> None:
+    async def _try_to_hand_over(self, limits: NamedTeamLimits) -> None:
         try:
             with suppress(LimiterUnavailable):
                 await self._hand_over(limits)
         finally:
             self._task = None
 
-    async def _hand_over(self, limits: LimitsOfTeam) -> None:
+    async def _hand_over(self, limits: NamedTeamLimits) -> None:
         await self._redis.hand_over(limits)
         self._version = max(self._version, limits.found.version)
         self._again_at = asyncio.get_running_loop().time() + AGAIN_S

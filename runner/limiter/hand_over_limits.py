@@ -12,8 +12,8 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from runner import certificate_files
-from runner.limiter.store import LimiterUnavailable, LimitsOfTeam, script, team_key
-from runner.limiter.team_names import KEY as TEAMS_KEY
+from runner.limiter.store import TIMEOUT_S, LimiterUnavailable, NamedTeamLimits, script, team_key
+from runner.limiter.team_names import name_of_team
 from runner.rules.sending.team_limits import TeamLimits
 
 if TYPE_CHECKING:
@@ -21,13 +21,12 @@ if TYPE_CHECKING:
 
     from runner.rules.sending.team_limits import VersionedLimits
 
-_TIMEOUT_S: Final = 5.0
 _SCRIPT: Final = "team_limits"
 
 
-def read_with(redis: Redis, fingerprint: str) -> TeamLimits:
+def read_handed_over(redis: Redis, fingerprint: str) -> TeamLimits:
     """Return the limits that bind the team of an API key. Raises what the connection raises."""
-    found = redis.hmget(team_key(_name_of_team(redis, fingerprint) or fingerprint), ["rpm", "tpm"])
+    found = redis.hmget(team_key(name_of_team(redis, fingerprint) or fingerprint), ["rpm", "tpm"])
     rpm, tpm = (None if value is None else int(value) for value in found)
     return TeamLimits(rpm=rpm, tpm=tpm)
 
@@ -39,9 +38,9 @@ def hand_over(redis_url: str, fingerprint: str, team: str | None, found: Version
     """
     certificate_files.check_url("RUNNER_REDIS_URL", redis_url)
     try:
-        with Redis.from_url(redis_url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S) as redis:
-            name = _name_of_team(redis, fingerprint) or team or fingerprint
-            its = LimitsOfTeam(team=name, found=found)
+        with Redis.from_url(redis_url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S) as redis:
+            name = name_of_team(redis, fingerprint) or team or fingerprint
+            its = NamedTeamLimits(team=name, found=found)
             redis.register_script(script(_SCRIPT))([its.key], its.arguments)
     except (RedisError, OSError) as error:
         raise LimiterUnavailable(error) from error
@@ -53,14 +52,9 @@ class LimitsHandOver:
     def __init__(self, redis: AsyncRedis) -> None:
         self._take_over = redis.register_script(script(_SCRIPT))
 
-    async def hand_over(self, limits: LimitsOfTeam) -> None:
+    async def hand_over(self, limits: NamedTeamLimits) -> None:
         """Hand the limits of a team to Redis, which keeps newer ones. Raises LimiterUnavailable."""
         try:
             await self._take_over([limits.key], limits.arguments)
         except (RedisError, OSError) as error:
             raise LimiterUnavailable(error) from error
-
-
-def _name_of_team(redis: Redis, fingerprint: str) -> str | None:
-    found = redis.hget(TEAMS_KEY, fingerprint)
-    return found.decode() if isinstance(found, bytes) else None

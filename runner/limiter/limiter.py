@@ -15,14 +15,14 @@ from runner.limiter.bucket import RETRY_AFTER_S_MAX, Bucket
 from runner.limiter.limits import BucketView, RateLimits, RunLimits
 from runner.limiter.pending_updates import PendingUpdates
 from runner.limiter.slots import Grant, Slot, tokens_of
-from runner.limiter.store import NOTHING_SET, LimiterUnavailable, Store
+from runner.limiter.store import LimiterUnavailable, Store
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from redis.asyncio import Redis
 
-    from runner.limiter.store import Entries, LimitsOfTeam
+    from runner.limiter.store import Entries, NamedTeamLimits
 
 __all__ = ["BucketView", "Grant", "Limiter", "LimiterUnavailable", "RateLimits", "RunLimits", "Slot"]
 
@@ -30,10 +30,6 @@ HORIZON_S: Final = 0.4  # slots are granted this far ahead
 LATE_S_MAX: Final = 0.5  # a slot used later than this could meet the slots of other processes
 UNLIMITED_REFRESH_S: Final = 0.25  # how often the pauses of other processes are read when there are no limits
 CLOSE_S: Final = 2.0  # at most, for the last updates
-
-
-async def _nothing_set() -> LimitsOfTeam:
-    return NOTHING_SET
 
 
 class Limiter:
@@ -51,7 +47,7 @@ class Limiter:
         redis: Redis,
         *,
         rebuild: Callable[[], Awaitable[Entries]],
-        team_limits: Callable[[], Awaitable[LimitsOfTeam]] = _nothing_set,
+        team_limits: Callable[[], Awaitable[NamedTeamLimits]],
         window_s: float = 60.0,
         second_s: float = 1.0,
     ) -> None:

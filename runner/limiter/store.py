@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -16,12 +16,12 @@ from redis.exceptions import RedisError
 from runner import certificate_files
 from runner.limiter.limits import BucketView
 from runner.rules.errors import Unreachable
-from runner.rules.sending.team_limits import VersionedLimits
 from runner.rules.servers.redis_errors import fault_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping, Sequence
 
+    from runner.rules.sending.team_limits import VersionedLimits
     from runner.rules.servers.redis_errors import RedisFault
 
 BucketName: TypeAlias = "str | int"  # of a team and a model, or the id of a run with limits of its own
@@ -37,11 +37,11 @@ TIMEOUT_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LimitsOfTeam:
-    """The limits in force of a team by its name, with their version."""
+class NamedTeamLimits:
+    """The limits in force of a team, with its name; `found` has their version, too."""
 
-    team: str = ""
-    found: VersionedLimits = field(default_factory=VersionedLimits)
+    team: str
+    found: VersionedLimits
 
     @property
     def key(self) -> str:
@@ -54,9 +54,6 @@ class LimitsOfTeam:
         limits = self.found.limits
         rpm, tpm = ("" if one is None else str(one) for one in (limits.rpm, limits.tpm))
         return str(self.found.version), rpm, tpm
-
-
-NOTHING_SET: Final = LimitsOfTeam()
 
 
 class LimiterUnavailable(Unreachable):
@@ -120,7 +117,7 @@ class Store:
         """Return whether the logs are complete; they are not after Redis was emptied."""
         return bool(await self._execute(self._redis.exists(EPOCH_KEY)))
 
-    async def restore(self, entries: Entries, team_limits: LimitsOfTeam = NOTHING_SET) -> None:
+    async def restore(self, entries: Entries, team_limits: NamedTeamLimits) -> None:
         """Fill emptied logs and set the team's limits again, unless another process did it meanwhile."""
         keys, arguments = restore_call(entries, team_limits, self._window_us)
         await self._execute(self._restore(keys, arguments))
@@ -142,7 +139,9 @@ def state_and_log(bucket: BucketName) -> tuple[str, str]:
     return state, f"{state}:log"
 
 
-def restore_call(entries: Entries, team_limits: LimitsOfTeam, window_us: int) -> tuple[list[str], list[str]]:
+def restore_call(
+    entries: Entries, team_limits: NamedTeamLimits, window_us: int
+) -> tuple[list[str], list[str]]:
     """Return the keys and the arguments of restore.lua."""
     keys = [key for bucket in entries for key in state_and_log(bucket)]
     logs = [json.dumps(list(log)) for log in entries.values()]

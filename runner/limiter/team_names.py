@@ -12,15 +12,22 @@ from redis.exceptions import RedisError
 from runner.limiter.store import LimiterUnavailable
 
 if TYPE_CHECKING:
-    from redis.asyncio import Redis
+    from redis import Redis
+    from redis.asyncio import Redis as AsyncRedis
 
 KEY: Final = "{runner}:teams"  # a hash: fingerprint of an API key -> name of its team
+
+
+def name_of_team(redis: Redis, fingerprint: str) -> str | None:
+    """Return the name of a key's team; None while there is none. Raises what the connection raises."""
+    found = redis.hget(KEY, fingerprint)
+    return found.decode() if isinstance(found, bytes) else None
 
 
 class TeamNames:
     """The first name proposed for a key stays. Each call raises LimiterUnavailable when Redis fails."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: AsyncRedis) -> None:
         self._redis = redis
 
     async def name_of(self, fingerprint: str) -> str | None:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Final
 from redis import Redis
 from redis.exceptions import RedisError
 
-from runner.limiter.hand_over_limits import read_with
+from runner.limiter.hand_over_limits import read_handed_over
 from runner.limiter.store import EPOCH_KEY, LimiterUnavailable, read_view, script, state_and_log
-from runner.limiter.team_names import KEY as TEAMS_KEY
+from runner.limiter.team_names import name_of_team
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +55,8 @@ class UsageReader:
         with _reported():
             if not self._redis.exists(EPOCH_KEY):
                 return []
-            prefix = state_and_log(f"{self._team()}:")[0]
+            team = name_of_team(self._redis, self._fingerprint) if self._fingerprint else None
+            prefix = state_and_log(f"{team or '*'}:")[0]
             found = [name.decode() for name in self._redis.scan_iter(f"{_escaped(prefix)}*{_LOG}", _SCAN)]
             return [self._usage(name.removesuffix(_LOG)) for name in sorted(found)]
 
@@ -67,15 +68,11 @@ class UsageReader:
     def read_team(self) -> TeamLimits:
         """Return the limits that were set for the team, as they bind now. Raises LimiterUnavailable."""
         with _reported():
-            return read_with(self._redis, self._fingerprint or "")
+            return read_handed_over(self._redis, self._fingerprint or "")
 
     def _usage(self, state: str) -> BucketUsage:
         reply = self._view(keys=[state, f"{state}{_LOG}"], args=[self._window_us])
         return BucketUsage(state.rpartition(":")[2], read_view(reply))
-
-    def _team(self) -> str:
-        found = self._redis.hget(TEAMS_KEY, self._fingerprint) if self._fingerprint else None
-        return found.decode() if isinstance(found, bytes) else "*"
 
 
 @contextmanager

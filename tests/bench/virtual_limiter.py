@@ -20,7 +20,7 @@ from runner.engine.turns import Turns
 from runner.limiter.estimates import TokenRatio
 from runner.limiter.limiter import Limiter, RateLimits, RunLimits, Slot
 from runner.limiter.store import (
-    NOTHING_SET,
+    NamedTeamLimits,
     Store,
     connect,
     restore_call,
@@ -29,6 +29,7 @@ from runner.limiter.store import (
     state_and_log,
 )
 from runner.rules.sending.submit_plan import CHUNK_FIRST, next_chunk
+from runner.rules.sending.team_limits import VersionedLimits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from runner.limiter.store import Entries
 
 BUCKET: Final = "team:model"
+NOTHING_SET: Final = NamedTeamLimits(team="team", found=VersionedLimits())
 REAL_CLOCK: Final = """local function clock()
   local time = redis.call('TIME')
   return time[1] * 1000000 + time[2]
@@ -118,7 +120,7 @@ class Client:
 
     def __init__(self, shared: SharedState, store: Store, seed: int) -> None:
         self._shared = shared
-        self._limiter = Limiter(connect("redis://nowhere"), rebuild=_no_history)
+        self._limiter = Limiter(connect("redis://nowhere"), rebuild=_no_history, team_limits=_nothing_set)
         self._limiter._store = store
         self._turns = Turns(random.Random(seed))
         self._queues = [Queue() for _ in shared.case.runs]
@@ -267,6 +269,10 @@ async def play_case(valkey: Redis, case: Case) -> Played:
     talks.entries, talks.cpu_us = int(size), float(stats["cmdstat_evalsha"]["usec_per_call"])
     taken = [(at - began, tokens, run) for at, tokens, run in shared.server.taken]
     return Played(taken, shared.server.refused, talks)
+
+
+async def _nothing_set() -> NamedTeamLimits:
+    return NOTHING_SET
 
 
 async def _no_history() -> Entries:

@@ -23,7 +23,7 @@ from runner.db import stored_team_limits as stored
 from runner.db.session import Database
 from runner.db.stored_team_limits import HostSettings
 from runner.engine.host_id import EMBEDDED
-from runner.limiter.hand_over_limits import read_with
+from runner.limiter.hand_over_limits import read_handed_over
 from runner.rules.secret import Secret
 from runner.rules.sending.team_limits import TeamLimits
 
@@ -53,7 +53,7 @@ class Team:
     def limits(self) -> TeamLimits:
         """Return the limits in the database; those in Redis are the same."""
         with Redis.from_url(self.redis_url) as redis:
-            in_redis = read_with(redis, FINGERPRINT)
+            in_redis = read_handed_over(redis, FINGERPRINT)
         assert in_redis == self.stored()
         return in_redis
 

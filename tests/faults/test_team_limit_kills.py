@@ -17,7 +17,7 @@ from sqlalchemy import text
 from trail_points import __file__ as points_file
 
 from runner.db import stored_team_limits as stored
-from runner.limiter.hand_over_limits import read_with
+from runner.limiter.hand_over_limits import read_handed_over
 from runner.limiter.team_names import KEY as TEAMS_KEY
 from runner.rules.secret import Secret
 
@@ -53,7 +53,7 @@ def test_after_a_kill_redis_has_what_the_database_has(
 
     def in_redis() -> TeamLimits:
         with Redis.from_url(server.url) as redis:
-            return read_with(redis, FINGERPRINT)
+            return read_handed_over(redis, FINGERPRINT)
 
     with Redis.from_url(server.url) as redis:
         redis.flushall()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from runner.limiter.store import NOTHING_SET, restore_call, round_trip_keys, script, state_and_log
+from runner.limiter.store import NamedTeamLimits, restore_call, round_trip_keys, script, state_and_log
+from runner.rules.sending.team_limits import VersionedLimits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,6 +17,12 @@ WINDOW_US = 60_000_000
 SECOND_US = 1_000_000
 MARGIN = 0.97
 _, STATE, LOG, TEAM = round_trip_keys("team:b", [])
+NOTHING_SET = NamedTeamLimits(team="team", found=VersionedLimits())
+
+
+async def nothing_set() -> NamedTeamLimits:
+    """Return the limits of a team for which none were set."""
+    return NOTHING_SET
 
 
 class Script:

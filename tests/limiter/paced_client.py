@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from limiter_script import nothing_set
 from redis.asyncio import Redis
 
 from runner.limiter.limiter import Limiter, RateLimits, Slot
@@ -101,7 +102,11 @@ async def main(url: str, case: dict[str, Any], seed: int) -> None:
 
     redis = connect(url)
     limits = Limiter(
-        redis, rebuild=rebuild, window_s=case["window_us"] / 1e6, second_s=case["second_us"] / 1e6
+        redis,
+        rebuild=rebuild,
+        team_limits=nothing_set,
+        window_s=case["window_us"] / 1e6,
+        second_s=case["second_us"] / 1e6,
     )
     server = Redis.from_url(url, db=1)
     client = Client(limits, server, case, seed)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import pytest
+from limiter_script import nothing_set
 from redis import Redis
 from valkey_server import ValkeyServer, count_scripts, until, valkey_server
 
@@ -64,7 +65,7 @@ class OpenedLimiter(Limiter):
 
     def __init__(self, url: str, *, rebuild: Callable[[], Awaitable[Entries]]) -> None:
         self._redis = connect(url)
-        super().__init__(self._redis, rebuild=rebuild)
+        super().__init__(self._redis, rebuild=rebuild, team_limits=nothing_set)
 
     async def close(self) -> None:
         await super().close()

@@ -11,10 +11,10 @@ from redis import Redis
 from test_limiter import limiter
 from valkey_server import ValkeyServer, valkey_server
 
-from runner.limiter.hand_over_limits import LimitsHandOver, hand_over, read_with
+from runner.limiter.hand_over_limits import LimitsHandOver, hand_over, read_handed_over
 from runner.limiter.limiter import Limiter
 from runner.limiter.limits import RateLimits
-from runner.limiter.store import LimiterUnavailable, LimitsOfTeam, connect
+from runner.limiter.store import LimiterUnavailable, NamedTeamLimits, connect
 from runner.limiter.team_names import KEY as TEAMS_KEY
 from runner.rules.sending.team_limits import TeamLimits, VersionedLimits
 
@@ -53,7 +53,7 @@ def set_limits(valkey: ValkeyServer, found: VersionedLimits, team: str | None = 
 
 def limits_in(valkey: ValkeyServer) -> TeamLimits:
     with Redis.from_url(valkey.patient_url) as client:
-        return read_with(client, KEY)
+        return read_handed_over(client, KEY)
 
 
 def test_what_is_handed_over_is_read_and_can_be_taken_back(valkey: ValkeyServer) -> None:
@@ -73,7 +73,7 @@ def test_an_older_version_changes_nothing(valkey: ValkeyServer) -> None:
     async def bring(version: int, rpm: int) -> None:
         redis = connect(valkey.patient_url)
         found = versioned(version, rpm=rpm)
-        await LimitsHandOver(redis).hand_over(LimitsOfTeam(team="team", found=found))
+        await LimitsHandOver(redis).hand_over(NamedTeamLimits(team="team", found=found))
         await redis.aclose()
 
     for version, rpm, expected in ((6, 1, 600), (0, 2, 600), (9, 900, 900), (8, 3, 900)):
@@ -142,8 +142,8 @@ def test_an_emptied_redis_is_rebuilt_with_the_limits(
         async def rebuild() -> Entries:
             return {}
 
-        async def team_limits() -> LimitsOfTeam:
-            found = LimitsOfTeam(team="team", found=versioned(7, rpm=60))
+        async def team_limits() -> NamedTeamLimits:
+            found = NamedTeamLimits(team="team", found=versioned(7, rpm=60))
             if handed_over is not None:  # a command was faster than this process
                 await asyncio.to_thread(set_limits, valkey, versioned(handed_over, rpm=900))
             return found
@@ -166,7 +166,7 @@ def test_without_redis_it_says_so(valkey: ValkeyServer) -> None:
     async def of_a_worker() -> None:
         redis = connect(valkey.patient_url)
         try:
-            await LimitsHandOver(redis).hand_over(LimitsOfTeam(team="team", found=versioned(rpm=1)))
+            await LimitsHandOver(redis).hand_over(NamedTeamLimits(team="team", found=versioned(rpm=1)))
         finally:
             await redis.aclose()
 
