@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from runner.db.job_ids import JOBS_MAX, job_id
 from runner.db.job_ranges import bounds
-from runner.rules.labels.stratified_sample import apportioned
+from runner.rules.costs.stratified_sample import apportioned
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -9,12 +9,12 @@ from runner.db import counters, runs
 from runner.db.outcomes import Cause, Cost, Settled
 from runner.engine import cost_bounds
 from runner.engine.check_labels import NextMove, check_answer
-from runner.rules import models, money
+from runner.rules import latency_histogram, models, money
 from runner.rules.labels.label_rules import label_rules
 from runner.rules.prices import day_of
 from runner.rules.replies import chat_completion
 from runner.rules.replies.chat_completion import Completion, Flaw, Kind
-from runner.rules.sending import latency, retry
+from runner.rules.sending import retry
 from runner.rules.states import Event, JobState
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def settle_answer(subject: StoredAnswer, answer: Completion, *, policy: Policy, 
         target=move.target,
         at_ms=now_ms,
         due_at_ms=now_ms,
-        latency_bucket=latency.bucket_of(latency_ms / 1000),
+        latency_bucket=latency_histogram.bucket_of(latency_ms / 1000),
         latency_ms=max(0, latency_ms),
         cost=_cost(answer, subject, policy.pricing, now_ms),
         cause=move.cause,
@@ -145,7 +145,7 @@ def fail_unreadable(subject: StoredAnswer, *, policy: Policy, now_ms: int) -> Se
         target=JobState.FAILED,
         at_ms=now_ms,
         due_at_ms=now_ms,
-        latency_bucket=latency.bucket_of(0),
+        latency_bucket=latency_histogram.bucket_of(0),
         cost=Cost(
             ticks_source="unknown" if uncertain is None else "possible",
             uncertain=uncertain,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from runner.intake.templates import BOUND, RenderError
 from runner.intake.used_ids import UsedIds
-from runner.rules.labels.row_ids import IdFault, cell_id, numbered_id
-from runner.rules.labels.row_reservoir import RowReservoir
+from runner.rules.recipes.row_ids import IdFault, cell_id, numbered_id
+from runner.rules.recipes.row_reservoir import RowReservoir
 from runner.rules.table_faults import TableFault
 from runner.tables.table import TableError
 

@@ -12,7 +12,7 @@ from runner.db.labeled_rows import RowParts, RowRecord
 from runner.output.labeled_table import LabeledTable
 from runner.output.row_values import RowValues
 from runner.output.table_input import opened_input
-from runner.rules.labels.row_reservoir import RowReservoir
+from runner.rules.recipes.row_reservoir import RowReservoir
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

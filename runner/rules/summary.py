@@ -28,9 +28,9 @@ from msgspec.structs import replace
 from runner.rules.costs.budget import used_ticks
 from runner.rules.json_object import SCHEMA
 from runner.rules.labels.labels_summary import ask_counts, label_counts, row_counts
+from runner.rules.latency_histogram import percentile_s
 from runner.rules.money import usd
 from runner.rules.replies.chat_completion import Flaw
-from runner.rules.sending.latency import percentile_s
 from runner.rules.states import JobState, PauseReason, RunState
 from runner.rules.summary_object import (
     NO_FILES,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.rules.labels.row_ids import IdFault, cell_id, numbered_id
+from runner.rules.recipes.row_ids import IdFault, cell_id, numbered_id
 from runner.rules.requests.request import Defaults, read_request
 from runner.rules.requests.request_frame import request_frame
 

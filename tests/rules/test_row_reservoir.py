@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.rules.labels.row_reservoir import RowReservoir
+from runner.rules.recipes.row_reservoir import RowReservoir
 
 
 def chosen(size: int, seed: int, rows: list[int]) -> list[tuple[int, str]]:

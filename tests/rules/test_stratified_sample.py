@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.rules.labels.stratified_sample import apportioned
+from runner.rules.costs.stratified_sample import apportioned
 
 WINDOW = st.dictionaries(st.sampled_from("abc"), st.integers(1, 10), min_size=1)
 

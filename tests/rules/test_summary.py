@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from msgspec import to_builtins
 
 from runner.rules.json_object import encoded
-from runner.rules.sending.latency import bucket_of
+from runner.rules.latency_histogram import bucket_of
 from runner.rules.states import JobState
 from runner.rules.summary import RunFacts, summarize
 from runner.rules.summary_object import SummaryFiles

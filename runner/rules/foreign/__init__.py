@@ -1,1 +1,1 @@
-"""Converts lines of other batch services into job lines: a file for each form of a body."""
+"""Converts lines of other batch services into job lines: a file for each form of a body. Pure."""

@@ -1,1 +1,1 @@
-"""Recipes: files and flags that say how a table becomes requests. Pure."""
+"""Recipes: files and flags that say which rows of a table become requests, and how. Pure."""

@@ -1,1 +1,1 @@
-"""The statistics of evaluations, in plain Python."""
+"""The statistics of evaluations, in plain Python. Pure."""

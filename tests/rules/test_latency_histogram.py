@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.rules.sending.latency import FIRST_S, LAST_S, bucket_of, percentile_s
+from runner.rules.latency_histogram import FIRST_S, LAST_S, bucket_of, percentile_s
 
 LATENCIES = st.floats(FIRST_S * 1.1, LAST_S / 1.1)
 
