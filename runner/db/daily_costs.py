@@ -1,21 +1,22 @@
 """The cost of results by run, model and day: known costs from the series, the others from the attempts.
 
-There are few attempts without a known cost, and an index of them. What they may have cost is restated later,
-and belongs to the day on which they ended all the same; in the buckets it is booked on the day of that.
+There are few attempts without a known cost, and an index of them. What they may have cost may be restated
+later. It belongs to the day on which they ended all the same; the series books it on the day of the change.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Final
 
 from sqlalchemy import Connection, text
 
 from runner.db.job_ids import JOB_ID_SHIFT, job_id
 from runner.db.uncertain_costs import UNCERTAIN
 
-_DAY_MS = 86_400_000
-_EPOCH = date(1970, 1, 1)
+_DAY_MS: Final = 86_400_000
+_EPOCH: Final = date(1970, 1, 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

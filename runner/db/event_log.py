@@ -117,8 +117,8 @@ def open_transactions(connection: Connection) -> OpenTransactions:
     return OpenTransactions(row[0], row[1])
 
 
-def is_known(connection: Connection, run_id: int) -> bool:
-    """Return whether a run that is gone has left an event."""
+def has_removed(connection: Connection, run_id: int) -> bool:
+    """Return whether there was a run with this id that was removed: the event of its removal is there."""
     query = text("SELECT 1 FROM operator_events WHERE run_id = :run LIMIT 1")
     return connection.execute(query, {"run": run_id}).first() is not None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, Row, text
 
@@ -13,19 +13,19 @@ from runner.rules.states import JobState
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_OUTSTANDING = (JobState.WAITING, JobState.COLLECTING)
+_OUTSTANDING: Final = (JobState.WAITING, JobState.COLLECTING)
 
 
 def workers(connection: Connection) -> list[Row[Any]]:
-    """Return all workers on record, oldest first, each with the jobs that it sends or fetches.
+    """Return all workers on record, oldest first, each with the number of jobs that it has in flight.
 
-    These are found by the index of jobs that a process holds, which has no others.
+    They are found by the index of jobs that a process has in hand, which has no others.
     """
     query = text(
-        "SELECT w.*, COALESCE(held.jobs, 0) AS in_flight FROM workers w LEFT JOIN"
+        "SELECT w.*, COALESCE(leased.jobs, 0) AS in_flight FROM workers w LEFT JOIN"
         " (SELECT lease_owner, COUNT(*) AS jobs FROM jobs"
-        " WHERE state IN ('submitting', 'collecting', 'stored') GROUP BY lease_owner) AS held"
-        " ON held.lease_owner = w.id ORDER BY w.id"
+        " WHERE state IN ('submitting', 'collecting', 'stored') GROUP BY lease_owner) AS leased"
+        " ON leased.lease_owner = w.id ORDER BY w.id"
     )
     return list(connection.execute(query))
 

@@ -33,8 +33,8 @@ _ENDS_AND_CLAIMS = ", ".join(
 class RunOptions:
     """The settings of a run that a user may change; stored with it as JSON (`stored_options` changes them).
 
-    `rpm` and `tpm`: None is not given, 0 is no limit at all. `limit`: only the first jobs of the file, up to
-    this number. `budget_ticks`: None is no budget. `fail_on`: the flaws (chat_completion) that fail a job.
+    `rpm` and `tpm`: None is not given, 0 is no limit of its own. `limit`: only the first jobs of the file, up
+    to this number. `budget_ticks`: None is no budget. `fail_on`: the flaws (chat_completion) that fail a job.
     `on_end`: the shell command to call when the run ends: by the command that follows the run; where none
     does, by the engine of a run with `is_detached`, which stays once --detach was given.
     """
@@ -444,14 +444,14 @@ def claim_on_end(connection: Connection, run_id: int, now_ms: int) -> bool:
     """Atomically claim the --on-end call of a run; False where it was claimed since the run last ended."""
     lock(connection, run_id)
     newest_ids = dict.fromkeys((True, False), 0)  # of the claims, and of the ends
-    for event, is_claim in connection.execute(
+    for newest_id, is_claim in connection.execute(
         text(
             f"SELECT MAX(id), kind = '{EventKind.NOTIFIED}' FROM run_events WHERE run_id = :run"
             f" AND kind IN ({_ENDS_AND_CLAIMS}) GROUP BY kind = '{EventKind.NOTIFIED}'"
         ),
         {"run": run_id},
     ):
-        newest_ids[bool(is_claim)] = event
+        newest_ids[bool(is_claim)] = newest_id
     if newest_ids[True] > newest_ids[False]:
         return False
     events.note(connection, run_id, now_ms, EventKind.NOTIFIED, "--on-end was called")

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, text
 
 from runner.db.stored_text import stored_text
 from runner.rules.sending.team_limits import (
-    HostSetting,
+    RecordedSetting,
     TeamLimits,
     VersionedLimits,
     changed_settings,
@@ -135,9 +135,9 @@ def _replace_setting(connection: Connection, given: HostSettings, name: str, ver
         )
 
 
-def _settings(connection: Connection, fingerprint: str) -> Sequence[HostSetting]:
+def _settings(connection: Connection, fingerprint: str) -> Sequence[RecordedSetting]:
     query = text(f"SELECT host, name, value, version FROM team_settings WHERE {_OF_KEYS} ORDER BY version")
-    return [HostSetting(**row) for row in connection.execute(query, {"key": fingerprint}).mappings()]
+    return [RecordedSetting(**row) for row in connection.execute(query, {"key": fingerprint}).mappings()]
 
 
 def _next_version(connection: Connection, now_ms: int) -> int:

@@ -91,9 +91,10 @@ def set_since_pause(connection: Connection, run_id: int) -> frozenset[str]:
     """Return the names of the options that commands have set since a run was last paused."""
     query = text(
         "SELECT new FROM run_events WHERE run_id = :run AND kind = :set AND id > (SELECT COALESCE(MAX(id), 0)"
-        " FROM run_events WHERE run_id = :run AND kind = 'paused')"
+        " FROM run_events WHERE run_id = :run AND kind = :paused)"
     )
-    found = connection.execute(query, {"run": run_id, "set": EventKind.SET}).scalars()
+    values = {"run": run_id, "set": EventKind.SET, "paused": EventKind.PAUSED}
+    found = connection.execute(query, values).scalars()
     return frozenset(name for new in found for name in json.loads(new or "{}"))
 
 

@@ -85,7 +85,7 @@ class Team:
     async def resolve(self) -> TeamProblem | None:
         """Return None once the name is known, else why not.
 
-        Raise LimiterUnavailable, and what the database raises where it does not have the team's limits.
+        Raises LimiterUnavailable, and what the database raises: without the team's limits nothing is sent.
         Call it as often as needed: requests to the API are spaced by a backoff.
         """
         async with self._asking:
@@ -114,10 +114,10 @@ class Team:
                 status, why = await account.status_of_key(self._api, info)
         except (RequestFailed, TimeoutError) as error:
             broken = error if isinstance(error, RequestFailed) else self._api.timed_out()
-            return self._away(broken.detail)
+            return self._unanswered(broken.detail)
         match status:
             case KeyStatus.RETRY_LATER:
-                return self._away(why)
+                return self._unanswered(why)
             case KeyStatus.REFUSED | KeyStatus.NO_ENDPOINT:
                 self._again_at = asyncio.get_running_loop().time() + REFUSED_S
                 reason = PauseReason.KEY if status is KeyStatus.REFUSED else PauseReason.SETTING
@@ -128,7 +128,8 @@ class Team:
         await self._take(await self._names.propose(self._fingerprint, name))
         return None
 
-    def _away(self, why: str) -> TeamProblem:
+    def _unanswered(self, why: str) -> TeamProblem:
+        """Return that one more request got no answer; the next one waits for a backoff."""
         self._tries += 1
         pause_s = min(retry.backoff_s(self._tries, self._random.random()), PROBE_WAIT_S_MAX)
         self._again_at = asyncio.get_running_loop().time() + pause_s

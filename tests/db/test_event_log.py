@@ -66,8 +66,8 @@ def test_the_newest_come_last_from_both_tables(database: Database) -> None:
         of_two = EventFilter(kinds=(EventKind.PAUSED, EventKind.STARTED))
         assert kinds(read_events(connection, of_two, 2)) == ["started", "paused"]
         assert kinds(read_events(connection, EventFilter(since_ms=NOW_MS + 1), 9)) == kinds(every)[2:]
-        assert event_log.is_known(connection, 2)
-        assert not event_log.is_known(connection, 1)
+        assert event_log.has_removed(connection, 2)
+        assert not event_log.has_removed(connection, 1)
     assert every[-1].run_name == "old"
 
 
@@ -207,7 +207,7 @@ def test_no_listing_reads_a_whole_table(database: Database, *, is_analyzed: bool
             name: plan_of(database, connection, partial(event_log.newest, connection, table, wanted, 100))
             for name, (wanted, table, _) in READ.items()
         }
-        plans["known"] = plan_of(database, connection, partial(event_log.is_known, connection, 7))
+        plans["known"] = plan_of(database, connection, partial(event_log.has_removed, connection, 7))
         plans["drained"] = plan_of(database, connection, partial(fleet.is_drained, connection, "h7", 7))
 
     wanted = {name: index for name, (_, _, index) in READ.items()}

@@ -6,13 +6,13 @@ from typing import Final
 
 import pytest
 
-from runner.rules.sending.team_limits import HostSetting, TeamLimits, changed_settings, with_settings
+from runner.rules.sending.team_limits import RecordedSetting, TeamLimits, changed_settings, with_settings
 
-A600: Final = HostSetting(host="a", name="rpm", value=600, version=1)
-B600: Final = HostSetting(host="b", name="rpm", value=600, version=2)
-B700: Final = HostSetting(host="b", name="rpm", value=700, version=2)
-A_NONE: Final = HostSetting(host="a", name="rpm", value=0, version=1)
-OTHER: Final = HostSetting(host="a", name="tpm", value=600, version=9)
+A600: Final = RecordedSetting(host="a", name="rpm", value=600, version=1)
+B600: Final = RecordedSetting(host="b", name="rpm", value=600, version=2)
+B700: Final = RecordedSetting(host="b", name="rpm", value=700, version=2)
+A_NONE: Final = RecordedSetting(host="a", name="rpm", value=0, version=1)
+OTHER: Final = RecordedSetting(host="a", name="tpm", value=600, version=9)
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ OTHER: Final = HostSetting(host="a", name="tpm", value=600, version=9)
     ],
 )
 def test_settings_count_when_they_were_changed(
-    in_force: int | None, known: list[HostSetting], setting: int | None, after: int | None
+    in_force: int | None, known: list[RecordedSetting], setting: int | None, after: int | None
 ) -> None:
     """A worker of host `a` starts."""
     found = with_settings(TeamLimits(rpm=in_force), known, "a", TeamLimits(rpm=setting, tpm=None))
@@ -49,7 +49,7 @@ def test_settings_count_when_they_were_changed(
 def test_each_limit_has_words_of_its_own() -> None:
     """Tokens were set by a person, requests by changed settings."""
     before = TeamLimits(rpm=600, tpm=1_000)
-    tokens = HostSetting(host="a", name="tpm", value=9_000, version=3)
+    tokens = RecordedSetting(host="a", name="tpm", value=9_000, version=3)
     settings = TeamLimits(rpm=700, tpm=9_000)
     assert changed_settings([A600, tokens], "a", settings) == ("rpm",)
     assert with_settings(before, [A600, tokens], "a", settings) == TeamLimits(rpm=700, tpm=1_000)

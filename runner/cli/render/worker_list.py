@@ -14,13 +14,16 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _HEADINGS: Final = ("node", "host", "pid", "state", "since", "in flight", "version")
-_HOST_LENGTH: Final = 24
+_CELL_LENGTH: Final = 24  # of a host or a version
 _FIT: Final = layout.Fit(right=frozenset({2, 5}), steps=((1, 12), (6, 12), (1, 8), (6, 8)), fold_at=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FleetWorker:
-    """One worker. `since_ms`: since when it is in its state. `in_flight`: jobs that it sends or fetches."""
+    """One worker. `since_ms`: since when it is in its state.
+
+    `in_flight`: jobs that it sends, fetches or settles.
+    """
 
     node: str
     host: str
@@ -46,7 +49,7 @@ class ListedWorker(JsonObject, frozen=True, kw_only=True):
     state: Annotated[WorkerState, about("silent: no heartbeat for 30 seconds, and no end on record")]
     since: Annotated[Moment, about("since when it is in this state; of a silent one the last heartbeat")]
     started_at: Annotated[Moment, about("its start")]
-    in_flight: Annotated[int, about("jobs that it sends or fetches")]
+    in_flight: Annotated[int, about("jobs that it sends, fetches or settles")]
     version: Annotated[str | None, about("of runner; null: an older one, which cannot drain")]
 
 
@@ -134,10 +137,10 @@ def drained_lines(drained: DrainedWorkers) -> list[str]:
 def _cells(worker: FleetWorker, now_ms: int) -> tuple[str, ...]:
     return (
         plain(worker.node),  # whole, because `workers drain` takes it
-        one_line(worker.host, _HOST_LENGTH),
+        one_line(worker.host, _CELL_LENGTH),
         str(worker.pid),
         worker.state,
         text.recent_time(worker.since_ms, now_ms),
         f"{worker.in_flight:,}",
-        one_line(worker.version or "-", _HOST_LENGTH),
+        one_line(worker.version or "-", _CELL_LENGTH),
     )

@@ -1,4 +1,4 @@
-"""A budget given on the command line: kept with the run, refused if the price of a model is unknown."""
+"""The budget of a run: which one is in force, and that it needs the price of every model."""
 
 from __future__ import annotations
 

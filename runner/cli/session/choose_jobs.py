@@ -1,4 +1,4 @@
-"""Choose jobs of a run by the flags that `retry` and `cancel` share; name what does not fit."""
+"""Choose jobs of a run by the flags that `jobs`, `retry` and `cancel` share; name what does not fit."""
 
 from __future__ import annotations
 

@@ -117,7 +117,7 @@ def find_run(connection: Connection, word: str, *, removing: bool = False) -> Ru
 
     found = runs.find(connection, int(word)) if _is_run_id(word) else None
     found = found or runs.find_by_name(connection, word)
-    if found is None and _is_run_id(word) and event_log.is_known(connection, int(word)):
+    if found is None and _is_run_id(word) and event_log.has_removed(connection, int(word)):
         raise UsageError(f"run {word} was removed", fix=f"runner events {word} shows by which command")
     if found is None:
         raise _no_such_run(word, runs.all_runs(connection))
@@ -144,7 +144,7 @@ def find_events_of(connection: Connection, word: str) -> int:
     from runner.db import event_log, runs
 
     is_gone = _is_run_id(word) and runs.find(connection, int(word)) is None
-    if is_gone and event_log.is_known(connection, int(word)):
+    if is_gone and event_log.has_removed(connection, int(word)):
         return int(word)
     return find_working_run(connection, word).id
 

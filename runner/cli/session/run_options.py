@@ -1,4 +1,4 @@
-"""The flags of commands that load and work: how a run is sent, watched and written."""
+"""The flags of commands that load and work, and of `set`: how a run is sent, watched and written."""
 
 from __future__ import annotations
 

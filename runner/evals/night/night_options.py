@@ -18,9 +18,9 @@ class NightOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The options of a night, stored with it as JSON.
 
     `folder` is that of the suite file, where graders in Python are looked for. `output` is the folder of
-    the report files, or their name without endings. `budget_ticks`, `rpm`, `tpm`: None is not given, 0 is no
-    limit. With `is_detached` workers take the steps after the answers; `problem` is why they could not, and
-    a command has to.
+    the report files, or their name without endings. `budget_ticks`, `rpm`, `tpm`: None is not given; a rate
+    of 0 is no limit of the runs' own. With `is_detached` workers take the steps after the answers; `problem`
+    is why they could not, and a command has to.
     """
 
     folder: str

@@ -35,8 +35,8 @@ class VersionedLimits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HostSetting:
-    """A limit as the settings of a host have it, and when they began to: `version` grows."""
+class RecordedSetting:
+    """A limit that the settings of a host had last, as it is on record, and since when: `version` grows."""
 
     host: str
     name: str
@@ -44,14 +44,14 @@ class HostSetting:
     version: int
 
 
-def changed_settings(known: Iterable[HostSetting], host: str, settings: TeamLimits) -> tuple[str, ...]:
+def changed_settings(known: Iterable[RecordedSetting], host: str, settings: TeamLimits) -> tuple[str, ...]:
     """Return the names of the limits that the settings of a host have otherwise than before."""
     before = {one.name: one.value for one in known if one.host == host}
     return tuple(name for name in NAMES if settings.of(name) != before.get(name))
 
 
 def with_settings(
-    in_force: TeamLimits, known: Sequence[HostSetting], host: str, settings: TeamLimits
+    in_force: TeamLimits, known: Sequence[RecordedSetting], host: str, settings: TeamLimits
 ) -> TeamLimits:
     """Return the limits in force after a worker of a host started with these settings.
 
@@ -67,7 +67,7 @@ def with_settings(
 
 
 def _with_setting(
-    in_force: int | None, known: Sequence[HostSetting], host: str, setting: int | None
+    in_force: int | None, known: Sequence[RecordedSetting], host: str, setting: int | None
 ) -> int | None:
     """Return one of the limits in force after the settings of a host have changed it."""
     before = _newest(known)
@@ -76,7 +76,7 @@ def _with_setting(
     return _newest(one for one in known if one.host != host) if in_force == before else in_force
 
 
-def _newest(settings: Iterable[HostSetting]) -> int | None:
+def _newest(settings: Iterable[RecordedSetting]) -> int | None:
     """Return the value that settings had last; None where there are none."""
     found = max(settings, key=lambda one: one.version, default=None)
     return None if found is None else found.value
