@@ -5,17 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from runner.cli.printing import print_json, print_note
-from runner.cli.render import all_runs_lines, text
+from runner.cli.render import all_runs_lines
 from runner.cli.render.ending_text import availability_line
 from runner.cli.session import work
 from runner.cli.session.confirm import confirm
 from runner.cli.session.context import existing_database, require_api
 from runner.cli.session.engine_lease import engine_lease
+from runner.cli.session.pause_run import pause_run
 from runner.cli.session.run_start import RunStart
 from runner.cli.session.run_state import read_snapshot
 from runner.db import run_snapshot, runs
 from runner.db.run_snapshot import Part
-from runner.db.trail import CommandEvent, recorded_by
+from runner.db.trail import CommandEvent
 from runner.rules.states import PauseReason, RunState
 
 if TYPE_CHECKING:
@@ -90,14 +91,8 @@ def _in_states(database: Database, states: Sequence[RunState]) -> list[RunRow]:
 def _pause(database: Database, chosen: Sequence[RunRow], actor: Actor) -> list[RunRow]:
     """Pause runs; return those that were still at work."""
     now_ms = database.now_ms()
-    why = f"paused by the user at {text.moment(now_ms)}"
-    paused = []
     with database.write() as connection:
-        for run in chosen:
-            record = recorded_by(actor, old={"state": run.state}, new={"state": RunState.PAUSED})
-            if runs.pause(connection, run.id, PauseReason.USER, why, now_ms, record=record):
-                paused.append(run)
-    return paused
+        return [run for run in chosen if pause_run(connection, run, actor, now_ms)]
 
 
 def _resume(database: Database, run: RunRow, lease: EngineLease, actor: Actor) -> str:
