@@ -15,6 +15,7 @@ from runner.cli.session.check_file import check_file
 from runner.cli.session.context import read_settings
 from runner.cli.session.given_limits import given_limits
 from runner.cli.session.input_kind import is_recipe_not_jobs, is_suite
+from runner.cli.session.run_options import rate_flags
 from runner.intake.job_file import LoadFlags
 from runner.rules.exit_codes import ExitCode
 
@@ -41,12 +42,7 @@ Example, the highest cost of a file:
 @click.argument("file", type=InputPath())
 @flags.model_flag
 @flags.model_for_all_flag
-@click.option(
-    "--rpm", type=flags.NumberOrNone(), help="Requests per minute of the run.  [default: the model's]"
-)
-@click.option(
-    "--tpm", type=flags.NumberOrNone(), help="Tokens per minute of the run.  [default: the model's]"
-)
+@rate_flags
 @click.option(
     "--expect-output",
     type=flags.Count(0, 10**9),

@@ -10,6 +10,7 @@ from runner.cli import flags
 from runner.cli.all_runs_flags import AllRunsFlags, all_runs_flags, is_for_all
 from runner.cli.commands.start import start
 from runner.cli.session.context import read_settings
+from runner.cli.session.run_options import rate_flags
 
 _HELP: Final = """\
 Continue RUN (an id or a name), as `runner start` does. Options that are named here replace those of the
@@ -31,8 +32,7 @@ Example, with a larger budget:
 @click.command("resume", short_help="Continue a paused run, with other limits if you want.", help=_HELP)
 @all_runs_flags("Continue, in the background, all runs that a user paused.")
 @click.option("--limit", type=flags.NumberOrNone(), help="Send at most N jobs of the file.")
-@click.option("--rpm", type=flags.NumberOrNone(), help="Requests per minute of the run.")
-@click.option("--tpm", type=flags.NumberOrNone(), help="Tokens per minute of the run.")
+@rate_flags
 @click.option("--max-failures", type=flags.NumberOrNone(), help="Pause when N jobs have failed.")
 @flags.budget_flag
 @click.option("--detach", is_flag=True, help="Return at once; work in the background, write no files.")

@@ -42,6 +42,13 @@ def run_options(
     return decorate
 
 
+def rate_flags(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the flags of a run's own limits of a minute."""
+    for option in reversed(_RATES_OF_RUN):
+        command = option(command)
+    return command
+
+
 def set_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the flags of the options that `set` changes: those of `run`, without defaults."""
     for option in reversed((*_limits(rates=_RATES_OF_SET), _flaws(), flags.on_end_flag)):
