@@ -53,6 +53,7 @@ REFUSED: Final[tuple[tuple[str, str], ...]] = (  # the pause may be seen before 
     (r'("refused_for_now":)\d+', r"\g<1>0"),
     (r'"pending":0,"submitting":1', '"pending":1,"submitting":0'),
     _LIMIT,  # the engine of the command before may still be ending
+    (r'"team_limit":\{[^}]*\}', '"team_limit":null'),  # as well
 )
 SERVING: Final[tuple[tuple[str, str], ...]] = ((r'"workers":\[\d+,\d+\]', '"workers":[0,0]'),)  # process ids
 
