@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from runner.rules.redact import plain
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from runner.rules.json_object import JsonObject
 
 
@@ -23,6 +25,13 @@ def print_note(lines: str) -> None:
     """Print progress, a note, a warning or an error to stderr, with every control character escaped."""
     sys.stderr.write(f"{_escaped(lines)}\n")
     sys.stderr.flush()
+
+
+def print_notes(lines: Iterable[str], *, is_quiet: bool) -> None:
+    """Print notes as `print_note` does, those that are not empty; none where `is_quiet`."""
+    for line in lines:
+        if line and not is_quiet:
+            print_note(line)
 
 
 def print_bytes(chunk: bytes) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from runner.rules.states import JobState, RunState
+from runner.rules.states import AT_WORK, JobState
 from runner.rules.throughput import Throughput
 from runner.rules.worker_presence import WorkerPresence
 
@@ -113,7 +113,7 @@ class Snapshot:
     def throughput(self) -> Throughput:
         """The rate lately and the time to go; unknown where it was not read, or the run is not at work."""
         lately = self.stored.ended_lately
-        if lately is None or self.run.state not in (RunState.RUNNING, RunState.WAITING):
+        if lately is None or self.run.state not in AT_WORK:
             return Throughput()
         return lately.throughput(self.as_of_ms, self.run.total - self.done)
 

@@ -15,7 +15,7 @@ from runner.db.stored_text import path_of, stored_path, stored_text
 from runner.rules.counted import count
 from runner.rules.event_kinds import EventKind
 from runner.rules.occasion import stem_of
-from runner.rules.states import JobState, PauseReason, RunState
+from runner.rules.states import AT_WORK, JobState, PauseReason, RunState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -420,7 +420,7 @@ def needs_worker(run: RunRow, counts: Mapping[tuple[str, str], int]) -> bool:
     A paused or cancelled run needs them only until what is out is collected; one that was never started, or
     was opened again, needs its user first.
     """
-    if run.state in (RunState.RUNNING, RunState.WAITING):
+    if run.state in AT_WORK:
         return True
     return run.state in (RunState.PAUSED, RunState.CANCELLED) and not has_stopped(run, counts)
 

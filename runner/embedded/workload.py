@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 from runner.db import counters, runs
 from runner.db.evaluation import night_runs
-from runner.rules.states import JobState, RunState
+from runner.rules.states import AT_WORK, JobState
 
 if TYPE_CHECKING:
     from runner.db.session import Database
 
-_SUBMITTING = (RunState.RUNNING, RunState.WAITING)  # runs in other states only collect
 _IN_FLIGHT = (JobState.SUBMITTING, JobState.WAITING, JobState.COLLECTING, JobState.STORED)
 
 
@@ -41,7 +40,7 @@ def read(database: Database) -> Workload:
         for run in runs.active_runs(connection):
             states = counters.jobs_by_state(counters.read(connection, run.id))
             jobs_in_flight += sum(states[state] for state in _IN_FLIGHT)
-            if run.state in _SUBMITTING:
+            if run.state in AT_WORK:
                 submitting_runs += 1
                 jobs_to_submit += states[JobState.PENDING]
         nights_to_advance = len(night_runs.waiting_detached(connection))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from runner.db import counters, runs
 from runner.engine.settle import Policy
 from runner.rules import needs
-from runner.rules.states import FINAL, JobState, RunState
+from runner.rules.states import AT_WORK, FINAL, JobState, RunState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from runner.rules.sending.team_limits import VersionedLimits
     from runner.rules.states import PauseReason
 
-SUBMITTING_STATES: Final = (RunState.RUNNING, RunState.WAITING)  # a waiting run probes
 LONG_RUN_JOBS: Final = 1_000  # more than end between two refreshes
 REFRESH_S: Final = 0.3
 log = logging.getLogger("runner.active_runs")
@@ -58,7 +57,7 @@ class ActiveRun:
     @property
     def is_submitting(self) -> bool:
         """Return whether the run's state allows to submit."""
-        return self.run.state in SUBMITTING_STATES
+        return self.run.state in AT_WORK
 
     @property
     def can_submit(self) -> bool:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from runner.db import events, runs
 from runner.engine import restate_costs, run_completion
-from runner.engine.active_runs import SUBMITTING_STATES
 from runner.engine.cost_bounds import TABLE_PRICES
 from runner.rules.costs import uncertain_cost
 from runner.rules.event_kinds import EventKind
@@ -87,11 +86,7 @@ class RunMonitor:
         """Pause a run that fails too much."""
         run_id, options = active_run.run.id, active_run.run.options
         why = failure_pause.reason_to_pause(active_run.counts, options.max_failures, active_run.run.unit)
-        if (
-            active_run.run.state not in SUBMITTING_STATES
-            or why is None
-            or (why.once and run_id in self._resumed)
-        ):
+        if not active_run.is_submitting or why is None or (why.once and run_id in self._resumed):
             return
         was_paused = await self._group_commit.execute(
             lambda c, _: runs.was_paused_for(c, run_id, PauseReason.FAILURES)

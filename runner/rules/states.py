@@ -53,6 +53,7 @@ class PauseReason(StrEnum):
 
 FINAL = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
 OPEN = frozenset(JobState) - FINAL - {JobState.STORED}
+AT_WORK = (RunState.RUNNING, RunState.WAITING)  # the runs that send: a waiting one sends probes
 
 JOB_MEANING: dict[JobState, str] = {
     JobState.PENDING: "has to be sent; a lease may hold it for a process that is about to",

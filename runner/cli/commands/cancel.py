@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import click
 
 from runner.cli import flags
-from runner.cli.printing import print_json, print_note
+from runner.cli.printing import print_json, print_notes
 from runner.cli.render import text
 from runner.cli.render.ending_text import done_text, outstanding_lines
 from runner.cli.render.live_object import live_object
@@ -23,10 +23,10 @@ from runner.db.trail import CommandEvent
 from runner.engine import cost_bounds, run_completion
 from runner.rules.errors import UsageError
 from runner.rules.event_kinds import EventKind
-from runner.rules.states import FINAL, JobState, RunState
+from runner.rules.states import AT_WORK, FINAL, JobState, RunState
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from sqlalchemy import Connection, Row
 
@@ -91,7 +91,7 @@ def command(
             found = find_working_run(connection, run)
             snapshot = snapshot_of(settings, connection, found.id)
         plan = _plan(database, snapshot, typed, now=now)
-        _print_notes([plan.note], is_quiet=is_quiet)
+        print_notes([plan.note], is_quiet=is_quiet)
         if not confirm(plan.question, yes=yes, dry_run=dry_run, as_json=as_json):
             return
         pricing = cost_bounds.price_basis(settings.base_url, settings.prices, snapshot.counts)
@@ -100,7 +100,7 @@ def command(
         if as_json:
             print_json(live_object(snapshot))
         lines = _lines(snapshot) if plan.is_whole else _lines_of_some(snapshot, cancelled)
-        _print_notes(lines, is_quiet=is_quiet)
+        print_notes(lines, is_quiet=is_quiet)
 
 
 class _CancelPlan(NamedTuple):
@@ -129,12 +129,6 @@ def _plan(database: Database, snapshot: Snapshot, typed: JobFilter, *, now: bool
     return _CancelPlan(selection, is_whole=False, question=_question_of_some(run, chosen), note=note)
 
 
-def _print_notes(lines: Sequence[str], *, is_quiet: bool) -> None:
-    for line in lines:
-        if line and not is_quiet:
-            print_note(line)
-
-
 def _lines(snapshot: Snapshot) -> list[str]:
     """Return what is to be known after a whole run was cancelled."""
     run = snapshot.run
@@ -152,7 +146,7 @@ def _lines_of_some(snapshot: Snapshot, cancelled: int) -> list[str]:
     lines = [f"{text.count(cancelled, run.unit)} of run {run.id} cancelled: {done_text(snapshot)}"]
     if run.is_over:
         return [*lines, f"to write its files again: runner write {run.id}"]
-    is_at_work = run.state in (RunState.RUNNING, RunState.WAITING)
+    is_at_work = run.state in AT_WORK
     return lines if is_at_work else [*lines, f"to send the others: runner start {run.id}"]
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import click
 
 from runner.cli import flags
-from runner.cli.printing import print_json, print_note
+from runner.cli.printing import print_json, print_notes
 from runner.cli.render import text
 from runner.cli.render.live_object import live_object
 from runner.cli.render.suggestions import retry_price
@@ -31,11 +31,9 @@ from runner.engine.cost_bounds import price_basis
 from runner.rules.errors import UsageError
 from runner.rules.event_kinds import EventKind
 from runner.rules.shell_words import shell_word
-from runner.rules.states import JobState, RunState
+from runner.rules.states import AT_WORK, JobState, RunState
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from sqlalchemy import Connection
 
     from runner.cli.flags import RetryFlags
@@ -134,7 +132,7 @@ def command(
     settings = read_settings()
     with existing_database(settings) as database:
         plan = _plan(settings, database, run, typed, states, set_model)
-        _print_notes(plan.notes, is_quiet=is_quiet)
+        print_notes(plan.notes, is_quiet=is_quiet)
         question = _question(plan.run, plan.cost, set_model, as_json=as_json)
         if not confirm(question, yes=yes, dry_run=dry_run, as_json=as_json):
             return
@@ -143,7 +141,7 @@ def command(
         if as_json:
             print_json(live_object(snapshot))
         to_send = _sending_command(database, plan.run.id)
-        _print_notes(_lines(snapshot, moved, set_model, to_send), is_quiet=is_quiet)
+        print_notes(_lines(snapshot, moved, set_model, to_send), is_quiet=is_quiet)
 
 
 class _RetryPlan(NamedTuple):
@@ -200,14 +198,8 @@ def _lines(snapshot: Snapshot, n: int, set_model: str | None, to_send: str) -> l
     if not n:
         return [f"no {run.unit} of run {run.id} is left to send again: another command was faster"]
     sent = f"{text.count(n, run.unit)} of run {run.id} will be sent again{_with(set_model)}"
-    is_at_work = run.state in (RunState.RUNNING, RunState.WAITING)
+    is_at_work = run.state in AT_WORK
     return [sent] if is_at_work else [sent, f"to send them: {to_send}"]
-
-
-def _print_notes(lines: Sequence[str], *, is_quiet: bool) -> None:
-    for line in lines:
-        if line and not is_quiet:
-            print_note(line)
 
 
 def _of_refused_models(connection: Connection, run_id: int, chosen: JobSelection) -> JobSelection:

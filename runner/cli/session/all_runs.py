@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from runner.cli.printing import print_json, print_note
 from runner.cli.render import all_runs_lines
@@ -17,7 +17,7 @@ from runner.cli.session.run_state import read_snapshot
 from runner.db import run_snapshot, runs
 from runner.db.run_snapshot import Part
 from runner.db.trail import CommandEvent
-from runner.rules.states import PauseReason, RunState
+from runner.rules.states import AT_WORK, PauseReason, RunState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,13 +30,11 @@ if TYPE_CHECKING:
     from runner.db.trail import Actor
     from runner.settings import Settings
 
-_AT_WORK: Final = (RunState.RUNNING, RunState.WAITING)
-
 
 def pause_all(settings: Settings, actor: Actor, flags: AllRunsFlags) -> None:
     """Pause the runs that are at work, in one transaction, with an event for each."""
     with existing_database(settings) as database:
-        chosen = _in_states(database, _AT_WORK)
+        chosen = _in_states(database, AT_WORK)
         if not chosen and not _is_planned(flags):
             _print(flags, [], [], ["no run is at work: there is nothing to pause"])
         elif _is_sure("pause", chosen, [], flags):

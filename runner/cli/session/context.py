@@ -10,7 +10,7 @@ from runner import settings as settings_of
 from runner.cli.printing import print_note
 from runner.embedded.state_folder import ENGINE_READY, StateFolder
 from runner.rules.errors import Unreachable, UsageError
-from runner.rules.states import RunState
+from runner.rules.states import AT_WORK, RunState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from runner.settings import Settings
 
 LOST_FIX: Final = "put it back, or begin anew: runner run FILE"
-_AT_WORK = (RunState.RUNNING, RunState.WAITING, RunState.PAUSED, RunState.LOADING)
+_BEGUN: Final = (*AT_WORK, RunState.PAUSED, RunState.LOADING)
 
 
 def read_settings(flags: Mapping[str, object] | None = None) -> Settings:
@@ -161,11 +161,14 @@ def _no_such_run(word: str, known: Sequence[RunRow]) -> UsageError:
 
 
 def latest_run(connection: Connection) -> RunRow:
-    """Return the run that is at work, else the newest one. Raises UsageError if there is none."""
+    """Return the newest run that has begun and not ended, else the newest of all.
+
+    Raises UsageError if there is none.
+    """
     from runner.db import runs
 
-    working = runs.in_states(connection, _AT_WORK)
-    found = working or runs.all_runs(connection)[:1]
+    begun = runs.in_states(connection, _BEGUN)
+    found = begun or runs.all_runs(connection)[:1]
     if not found:
         raise UsageError("there are no runs yet", fix="runner run FILE starts the first one")
     return found[-1]

@@ -13,7 +13,7 @@ from runner.cli.render.panel import panel
 from runner.cli.session.recent_growth import RecentGrowth
 from runner.db.run_snapshot import Part
 from runner.rules.redact import plain
-from runner.rules.states import RunState
+from runner.rules.states import AT_WORK
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from runner.cli.snapshot import Snapshot
 
 _REDRAW_S: Final = 0.5
-_AT_WORK: Final = (RunState.RUNNING, RunState.WAITING)
 
 
 class LiveDisplay:
@@ -49,7 +48,7 @@ class LiveDisplay:
         """Redraw when it is time to, and always for the last numbers."""
         now_s = self._now_s()
         refusals = self._refusals.add(now_s, snapshot.refused_for_now)
-        if now_s >= self._next_s or snapshot.run.state not in _AT_WORK:
+        if now_s >= self._next_s or snapshot.run.state not in AT_WORK:
             self._next_s = now_s + self._redraw_s
             self._live.update(panel(snapshot, snapshot.throughput, refusals), refresh=True)
 
