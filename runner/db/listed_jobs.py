@@ -75,7 +75,7 @@ def read_page(
         until, found = end, _by_index(connection, run_id, chosen, rows_max + 1, start)
     else:
         until = start + window
-        found = _by_key(connection, chosen, rows_max + 1, start, until)
+        found = _in_range(connection, chosen, rows_max + 1, start, until)
     ids = found[:rows_max]
     if len(found) > rows_max:
         return JobPage(jobs=_read(connection, ids), next_after=ids[-1], looked_at=None)
@@ -111,11 +111,13 @@ def _by_index(
     connection: Connection, run_id: int, chosen: JobSelection, rows_max: int, after: int
 ) -> list[int]:
     if chosen.flaw is not None or (chosen.states == EVERY_STATE and not chosen.job_ids):
-        return _by_key(connection, chosen, rows_max, after, job_id(run_id, JOBS_MAX))
+        return _in_range(connection, chosen, rows_max, after, job_id(run_id, JOBS_MAX))
     return next_ids(connection, run_id, chosen, rows_max, after, in_order=True)
 
 
-def _by_key(connection: Connection, chosen: JobSelection, rows_max: int, after: int, until: int) -> list[int]:
+def _in_range(
+    connection: Connection, chosen: JobSelection, rows_max: int, after: int, until: int
+) -> list[int]:
     """Return the chosen jobs within a range of ids: of the index of flaws, or of the primary key."""
     by_flaw = chosen.flaw is not None
     narrow, values = narrowed(replace(chosen, flaw=None))
