@@ -15,7 +15,6 @@ from runner.cli.render.folded_text import hanging
 from runner.cli.render.option_text import change_lines
 from runner.cli.session import budget_prices
 from runner.cli.session.actor import read_actor
-from runner.cli.session.change_options import change_options, plan_options
 from runner.cli.session.change_team_limits import change_team_limits
 from runner.cli.session.context import existing_database, find_working_run, read_settings
 from runner.cli.session.run_options import set_options
@@ -82,6 +81,7 @@ def command(
         _set_team(settings, run, options, reason, dry_run=dry_run, as_json=as_json, quiet=quiet)
         return
     word = _word_of_run(run, options)
+    from runner.cli.session.change_options import change_options, plan_options  # with the steps of nights
 
     with existing_database(settings) as database:
         with database.read() as connection:
