@@ -214,6 +214,7 @@ def _of_another_program(database: Database, found: str) -> UserError:
 
 def _copy(file: Path, home: Path, found: str) -> None:
     target = home / f"{file.name}.before-{found}"
+    _remove_interrupted(home, file.name)
     part = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         os.close(os.open(part, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600))
@@ -229,3 +230,11 @@ def _copy(file: Path, home: Path, found: str) -> None:
     copies = sorted(home.glob(f"{file.name}.before-*"), key=lambda path: path.stat().st_mtime_ns)
     for old in copies[:-COPIES_KEPT]:
         old.unlink(missing_ok=True)
+
+
+def _remove_interrupted(home: Path, name: str) -> None:
+    """Remove the copies that killed processes have left half made."""
+    for part in home.glob(f".{name}.before-*"):
+        pid = part.name.removesuffix("-journal").rpartition(".")[2]
+        if pid.isdecimal() and (int(pid) == os.getpid() or not Path("/proc", pid).exists()):
+            part.unlink(missing_ok=True)

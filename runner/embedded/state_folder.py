@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 ENGINE_READY: Final = "engine.ready"  # what engine.py logs when it has opened its database
 _FIX = "name another folder with RUNNER_HOME"
+_FIXES = {  # where another folder is no cure for the runs of this one
+    errno.ENOSPC: f"make room on it, or {_FIX} for new runs",
+    errno.EDQUOT: f"make room within it, or {_FIX} for new runs",
+}
 _REASONS = {
     errno.ENOSPC: "its disk is full",
     errno.EDQUOT: "your quota on its disk is used up",
@@ -96,7 +100,9 @@ class StateFolder:
 
     def _unusable(self, error_number: int) -> UsageError:
         reason = _REASONS.get(error_number) or os.strerror(error_number).lower()
-        return UsageError(f"the state folder {self.path} cannot be used: {reason}", fix=_FIX)
+        return UsageError(
+            f"the state folder {self.path} cannot be used: {reason}", fix=_FIXES.get(error_number, _FIX)
+        )
 
     def engine_lock(self) -> FileLock:
         """Return the lock that a running engine holds exclusively."""

@@ -12,6 +12,7 @@ from runner.db import stored_team_limits
 from runner.engine.supervisor import log_failure
 from runner.limiter.limiter import LimiterUnavailable
 from runner.limiter.store import NamedTeamLimits
+from runner.rules.servers.redis_errors import NOT_REBUILT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,4 +106,4 @@ class TeamLimitsFollower:
             with self._database.read() as connection:
                 return self.read(connection)
         except DBAPIError as error:
-            raise LimiterUnavailable(f"it was emptied, and the database does not answer: {error}") from error
+            raise LimiterUnavailable(self._database.explained(error), fault=NOT_REBUILT) from error

@@ -12,6 +12,7 @@ from runner.db import recent_sends as attempts
 from runner.db import workers
 from runner.limiter.limiter import HORIZON_S, LATE_S_MAX, LimiterUnavailable
 from runner.limiter.slots import run_of
+from runner.rules.servers.redis_errors import NOT_REBUILT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,5 +67,5 @@ class RecentSends:
                 alive = workers.alive(connection, now_ms - SEEN_WITHIN_MS)
             rows = attempts.read(self.database, now_ms)
         except DBAPIError as error:
-            raise LimiterUnavailable(f"it was emptied, and the database does not answer: {error}") from error
+            raise LimiterUnavailable(self.database.explained(error), fault=NOT_REBUILT) from error
         return rows, any(worker.id != self.worker for worker in alive)

@@ -91,7 +91,7 @@ def test_the_table_and_the_csv_agree(place: tuple[Simulator, LiveRunner]) -> Non
 
 
 def test_costs_outlive_their_run(tmp_path: Path) -> None:
-    """The rows of a removed run are what they were, with its name."""
+    """The rows of a removed run are what they were, with its name; its id finds them."""
     with (
         Simulator(tmp_path, *NO_LIMITS, "--instant") as simulator,
         LiveRunner(tmp_path, simulator) as home,
@@ -100,8 +100,9 @@ def test_costs_outlive_their_run(tmp_path: Path) -> None:
         assert home.start("run", "a.jsonl", "-o", "a.out.jsonl").wait() == 0
         before = json_of(home, "costs")
         run_command(["rm", "1", "--yes"], home.folder, home.env)
-        after = json_of(home, "costs")
+        after, of_run = json_of(home, "costs"), json_of(home, "costs", "1")
 
+    assert (of_run["rows"], of_run["total"]) == (before["rows"], before["total"])
     assert (after["rows"], after["total"]) == (before["rows"], before["total"])
     assert {row["name"] for row in after["rows"]} == {"a"}
 

@@ -124,6 +124,18 @@ def test_a_state_folder_that_cannot_be_used(case: str, place: Place) -> None:
     assert words in place.is_reported_by("state folder", *RUN, code=2)
 
 
+def test_a_full_disk_needs_room(place: Place) -> None:
+    """Another folder has none of the runs, so it is the cure for new ones alone."""
+    home = place.folder / "home"
+    home.mkdir(mode=0o700)
+    mount = UNFIT["full"][0].format(home=shlex.quote(str(home)))
+    place.enter = ("unshare", "-Urm", "sh", "-c", f'{mount}; exec "$@"', "sh")
+    done = place.call(*RUN)
+    assert done.stderr.endswith(
+        "fix: make room on it, or name another folder with RUNNER_HOME for new runs\n"
+    )
+
+
 def test_a_disk_that_is_nearly_full(tmp_path: Path) -> None:
     """The run waits for free space instead of fetching what it could not store."""
     home = tmp_path / "home"

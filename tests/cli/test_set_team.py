@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import shlex
+import socket
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING
@@ -14,6 +17,7 @@ from cli_calls import run_command
 from live_runner import KEY, write_jobs
 from redis import Redis
 from servers import RedisServer
+from sqlalchemy import text
 
 from runner import settings as settings_of
 from runner.cli.doctor.team_limits_check import check_team_limits
@@ -22,6 +26,9 @@ from runner.cli.session.context import read_settings
 from runner.db import stored_team_limits as stored
 from runner.db.session import Database
 from runner.db.stored_team_limits import HostSettings
+from runner.embedded import engine_record
+from runner.embedded.engine_record import EngineRecord
+from runner.embedded.state_folder import StateFolder
 from runner.engine.host_id import EMBEDDED
 from runner.limiter.hand_over_limits import read_handed_over
 from runner.rules.secret import Secret
@@ -185,6 +192,38 @@ def test_a_state_folder_needs_no_engine(tmp_path: Path) -> None:
     assert "no API key is set" in run_command(words, tmp_path, env, 2).stderr
     done = run_command(words, tmp_path, env | {"XAI_API_KEY": KEY})
     assert (done.stdout, done.stderr) == ("team rpm not set -> 480\n", "")
+
+
+def test_a_killed_engine_is_no_redis_that_does_not_answer(tmp_path: Path) -> None:
+    """The socket of its Valkey and its record are still there; the next engine hands the limits over."""
+    write_jobs(tmp_path / "jobs.jsonl", 1)
+    home = StateFolder(tmp_path / "home")
+    env = {"RUNNER_HOME": str(home.path), "PATH": "/usr/bin:/bin", "XAI_API_KEY": KEY}
+    run_command(("load", "jobs.jsonl"), tmp_path, env)
+    with socket.socket(socket.AF_UNIX) as valkey:
+        valkey.bind(str(home.socket))
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    engine_record.write(
+        home.engine_json,
+        EngineRecord(
+            pid=ended.pid, started_at=0.0, socket=str(home.socket), valkey=ended.pid, workers=(),
+            key_fingerprint=FINGERPRINT, base_url="", token="t",
+        ),
+    )  # fmt: skip
+    done = run_command(("set", "--team", "--rpm", "480"), tmp_path, env)
+    assert (done.stdout, done.stderr) == ("team rpm not set -> 480\n", "")
+
+
+def test_a_word_holds_also_where_the_database_was_put_back(team: Team) -> None:
+    """Redis has a newer version than the backup then, of limits that the database does not know."""
+    team.call("set --team --rpm 90")
+    database = Database(team.database_url)
+    with database.write() as connection:
+        connection.execute(text("DELETE FROM team_limits"))
+    database.close()
+    assert team.call("set --team --rpm default") == ("team rpm not set (unchanged)\n", "")
+    assert team.limits() == TeamLimits()
 
 
 @pytest.mark.parametrize(

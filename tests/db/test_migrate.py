@@ -151,6 +151,26 @@ def test_an_older_file_is_copied_first_and_two_copies_are_kept(
         assert connection.execute("SELECT host FROM workers").fetchall() == [("a",)]
 
 
+def test_copies_that_a_kill_left_half_made_are_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They may be as large as the database; one that another process still writes stays."""
+    database = Database(f"sqlite:///{tmp_path / 'runner.db'}")
+    migrate.upgrade(database, tmp_path)
+    killed = subprocess.Popen([sys.executable, "-c", ""])
+    killed.wait()
+    parts = [f".runner.db.before-0011.{pid}" for pid in (killed.pid, os.getpid(), os.getppid())]
+    for part in parts:
+        (tmp_path / part).write_bytes(b"")
+        (tmp_path / f"{part}-journal").write_bytes(b"")
+    monkeypatch.setattr(migrate, "HEAD", "9999")
+
+    migrate.upgrade(database, tmp_path)
+    database.close()
+
+    assert {path.name for path in tmp_path.glob(".runner.db*")} == {parts[2], f"{parts[2]}-journal"}
+
+
 def test_without_a_copy_nothing_is_migrated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the copy fails, no migration runs."""
     database = Database(f"sqlite:///{tmp_path / 'runner.db'}")

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from runner.db import stored_team_limits as stored
 from runner.engine import follow_team_limits
 from runner.limiter.limits import RateLimits
-from runner.limiter.store import EPOCH_KEY
+from runner.limiter.store import EPOCH_KEY, LimiterUnavailable
 from runner.limiter.team_names import KEY as TEAMS_KEY
 from runner.rules.secret import Secret
 from runner.rules.sending.team_limits import TeamLimits
@@ -189,3 +189,14 @@ def test_a_redis_that_is_away_keeps_no_one_from_reading(
         assert worker.read_runs() == []
         wait_until(lambda: worker.shared.team._limits._task is None, "Redis was tried")
         assert worker.read_runs() == []
+
+
+def test_an_emptied_redis_needs_the_database(fleet: Fleet) -> None:
+    """It is named as what is missing, and not as a Redis that does not answer."""
+    worker = fleet.start()
+    with fleet.database.write() as connection:
+        connection.exec_driver_sql("ALTER TABLE team_limits RENAME TO team_limits_gone")
+    with pytest.raises(LimiterUnavailable, match="cannot be filled again without the database"):
+        worker.run(worker.shared.team._limits.read_now())
+    with fleet.database.write() as connection:
+        connection.exec_driver_sql("ALTER TABLE team_limits_gone RENAME TO team_limits")

@@ -102,7 +102,12 @@ def test_without_the_database_nothing_is_granted(database: Database, worker: Ope
     sends = recent_sends(worker)
     with database.write() as connection:
         connection.exec_driver_sql("ALTER TABLE attempts RENAME TO attempts_gone")
-    with pytest.raises(LimiterUnavailable, match="the database does not answer"):
+    with pytest.raises(LimiterUnavailable) as failed:
         worker.run(sends.read())
     with database.write() as connection:
         connection.exec_driver_sql("ALTER TABLE attempts_gone RENAME TO attempts")
+    assert failed.value.what.startswith(
+        "Redis was emptied, and cannot be filled again without the database: "
+    )
+    assert failed.value.fix == "start the database; runner doctor shows what is wrong with it"
+    assert "sqlalche.me" not in failed.value.what

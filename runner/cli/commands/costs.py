@@ -10,7 +10,7 @@ from runner.cli import flags
 from runner.cli.printing import print_escaped, print_json
 from runner.cli.render import text
 from runner.cli.render.costs_table import CostReport, costs_csv, costs_table, grouped_costs, total_costs
-from runner.cli.session.context import existing_database, find_run, read_settings
+from runner.cli.session.context import existing_database, find_costs_of, read_settings
 from runner.db import daily_costs, runs, trail
 from runner.db.session import clock_ms
 from runner.rules.json_object import SCHEMA
@@ -21,9 +21,9 @@ _GROUPS: Final = ("run", "model", "day")
 _HELP: Final = """\
 Show what the answers of RUN (an id or a name), or of all runs, have cost, to the tick.
 
-A day is the UTC day on which an answer arrived. Runs that were removed since are in the sums. What answers
-that nobody could read may have cost is not; it stands beside them: probably (about), and at most. Of removed
-runs the event of their removal has it.
+A day is the UTC day on which an answer arrived. Runs that were removed since are in the sums, and found by
+their id. What answers that nobody could read may have cost is not; it stands beside them: probably (about),
+and at most. Of removed runs the event of their removal has it.
 
 \b
 Example, the cost of each day, and a spreadsheet of everything:
@@ -45,7 +45,7 @@ Example, the cost of each day, and a spreadsheet of everything:
 def command(run: str | None, *, by: tuple[str, ...], as_csv: bool, as_json: bool) -> None:
     """Show what the answers of RUN (an id or a name), or of all runs, have cost, to the tick."""
     with existing_database(read_settings()) as database, database.read() as connection:
-        found = daily_costs.read(connection, find_run(connection, run).id if run else None)
+        found = daily_costs.read(connection, find_costs_of(connection, run) if run else None)
         names = trail.names_of_removed_runs(connection)
         names |= {row.id: row.name for row in runs.all_runs(connection)}
         now_ms = clock_ms(connection)

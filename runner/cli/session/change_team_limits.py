@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from runner.cli.session.context import require_key
 from runner.db import stored_team_limits, trail
 from runner.db.stored_options import OptionsChange
+from runner.embedded.engine_record import read_alive
+from runner.embedded.state_folder import StateFolder
 from runner.rules.errors import UserError
 from runner.rules.event_kinds import EventKind
-from runner.settings import socket_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,11 +46,12 @@ def change_team_limits(
     now_ms = database.now_ms()
     with database.write() as connection:
         stored_team_limits.lock(connection)
-        found = stored_team_limits.read(connection, fingerprint)
-        new = replace(found.limits, **named)
-        change = OptionsChange.between(asdict(found.limits), asdict(new))
+        old = stored_team_limits.read(connection, fingerprint).limits
+        new = replace(old, **named)
+        change = OptionsChange.between(asdict(old), asdict(new))
+        # Unchanged ones get a new version, too: Redis may have newer ones than a database from a backup.
+        found = stored_team_limits.change(connection, fingerprint, new, now_ms)
         if change.new:
-            found = stored_team_limits.change(connection, fingerprint, new, now_ms)
             trail.record_operator_event(
                 connection, now_ms, EventKind.TEAM_LIMITS, actor=actor, old=change.old, new=change.new
             )
@@ -60,8 +62,11 @@ def change_team_limits(
 def _hand_over(
     settings: Settings, fingerprint: str, team: str | None, found: VersionedLimits
 ) -> UserError | None:
-    """Hand limits to Redis; return why it did not take them. Where no engine is at work there is none."""
-    if settings.redis_url is None and not socket_path(settings.home).exists():
+    """Hand limits to Redis; return why it did not take them. Where no engine is at work there is none.
+
+    An engine that was killed leaves the socket of its Valkey.
+    """
+    if settings.redis_url is None and read_alive(StateFolder(settings.home).engine_json) is None:
         return None
     from runner.limiter.hand_over_limits import hand_over  # with redis-py
 

@@ -113,11 +113,11 @@ def find_run(connection: Connection, word: str, *, removing: bool = False) -> Ru
 
     Raises UsageError, with the most similar name.
     """
-    from runner.db import event_log, runs
+    from runner.db import runs
 
     found = runs.find(connection, int(word)) if _is_run_id(word) else None
     found = found or runs.find_by_name(connection, word)
-    if found is None and _is_run_id(word) and event_log.has_removed(connection, int(word)):
+    if found is None and find_removed(connection, word) is not None:
         raise UsageError(f"run {word} was removed", fix=f"runner events {word} shows by which command")
     if found is None:
         raise _no_such_run(word, runs.all_runs(connection))
@@ -139,14 +139,25 @@ def find_working_run(connection: Connection, word: str) -> RunRow:
     return find_run(connection, word)
 
 
-def find_events_of(connection: Connection, word: str) -> int:
-    """Return the id of the run whose events are meant; a run that was removed is found by its id."""
+def find_removed(connection: Connection, word: str) -> int | None:
+    """Return the id of a run that was removed; None where the word is not the id of one."""
     from runner.db import event_log, runs
 
-    is_gone = _is_run_id(word) and runs.find(connection, int(word)) is None
-    if is_gone and event_log.has_removed(connection, int(word)):
-        return int(word)
-    return find_working_run(connection, word).id
+    if not _is_run_id(word) or runs.find(connection, int(word)) is not None:
+        return None
+    return int(word) if event_log.has_removed(connection, int(word)) else None
+
+
+def find_events_of(connection: Connection, word: str) -> int:
+    """Return the id of the run whose events are meant; a run that was removed is found by its id."""
+    removed = find_removed(connection, word)
+    return find_working_run(connection, word).id if removed is None else removed
+
+
+def find_costs_of(connection: Connection, word: str) -> int:
+    """Return the id of the run whose costs are meant; a run that was removed is found by its id."""
+    removed = find_removed(connection, word)
+    return find_run(connection, word, removing=True).id if removed is None else removed
 
 
 def _is_run_id(word: str) -> bool:

@@ -28,6 +28,10 @@ CLUSTER: Final = RedisFault(
 )
 SENTINEL: Final = RedisFault("is a sentinel, which keeps no data", "name the primary in RUNNER_REDIS_URL")
 AWAY: Final = RedisFault("does not answer", "start it, or correct RUNNER_REDIS_URL")
+NOT_REBUILT: Final = RedisFault(
+    "was emptied, and cannot be filled again without the database",
+    "start the database; runner doctor shows what is wrong with it",
+)
 _LOGIN: Final = RedisFault("does not let us in", "correct user and password in RUNNER_REDIS_URL")
 _WORDS: Final = (  # (part of the message in lower case, what it means); the first that is there holds
     ("no permissions", NO_RIGHTS),
