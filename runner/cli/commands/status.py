@@ -26,6 +26,8 @@ The name of a night, SUITE@DATE, stands for the run that measures it now.
 Example, how many are done:
   runner status reviews --json | jq .done
 """
+_OBJECT: Final = Part.OBJECT | Part.RECENT
+_TEXT: Final = Part.ENDING | Part.RECENT
 
 
 @click.command("status", short_help="Show the numbers of a run.", help=_HELP)
@@ -37,7 +39,7 @@ def command(run: str | None, *, as_json: bool) -> None:
     with existing_database(settings) as database, LimitUsageReader(settings) as reader:
         with database.read() as connection:
             found = find_working_run(connection, run) if run else latest_run(connection)
-            snapshot = snapshot_of(settings, connection, found.id, Part.OBJECT if as_json else Part.ENDING)
+            snapshot = snapshot_of(settings, connection, found.id, _OBJECT if as_json else _TEXT)
             night = "" if as_json else night_line(settings, connection, found.id)
         snapshot = RefusedCommitsReader(settings).added_to(reader.added_to(snapshot))
     if as_json:

@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 def status_lines(snapshot: Snapshot, suggestions: Sequence[str]) -> list[str]:
     """Return the present state of a run as lines; `suggestions`: what can be done about held jobs."""
     summary = snapshot.stored.summary()
-    limits = (progress.limit_usage_text(snapshot), progress.own_limit_text(snapshot))
+    speed = progress.speed_line(snapshot)
     reason = ending_text.idle_reason(snapshot)
     lines = [
         f"{', '.join(progress.job_counts(snapshot))} ({progress.percent_done(snapshot)} %)",
+        *([speed] if speed else []),
         *facts(summary),
-        *(limit for limit in limits if limit),
+        *([] if snapshot.run.is_over else progress.limit_lines(snapshot)),
         *ending_text.outstanding_lines(snapshot),
         *suggestions,
         *([reason] if reason else []),
