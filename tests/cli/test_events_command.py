@@ -93,7 +93,7 @@ def test_a_kind_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     assert [kind for kind in EventKind if kind not in described] == []
 
 
-def test_a_run_that_was_removed_is_found_by_its_id(answered: Place) -> None:
+def test_a_run_that_was_removed_is_found_by_its_id_and_its_name(answered: Place) -> None:
     """Its own events are gone with it; that of its removal stays."""
     answered.call("cancel 1 --now --yes -q")
     assert answered.call("rm 1 --yes").code == 0
@@ -101,6 +101,8 @@ def test_a_run_that_was_removed_is_found_by_its_id(answered: Place) -> None:
     (removed,) = events(answered, "1")
     assert (removed["kind"], removed["run"], removed["run_name"]) == ("removed", 1, "jobs")
     assert events(answered)[-1] == removed
+    assert events(answered, "jobs") == [removed]
+    assert answered.call("events jobz").code == 2
 
 
 @pytest.mark.parametrize(

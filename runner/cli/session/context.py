@@ -140,13 +140,22 @@ def find_working_run(connection: Connection, word: str) -> RunRow:
 
 
 def find_events_of(connection: Connection, word: str) -> int:
-    """Return the id of the run whose events are meant; a run that was removed is found by its id."""
+    """Return the id of the run whose events are meant; one that was removed by its id, or by its name.
+
+    Of several removed runs of a name the last one is meant. Raises UsageError.
+    """
     from runner.db import event_log, runs
 
     is_gone = _is_run_id(word) and runs.find(connection, int(word)) is None
     if is_gone and event_log.is_known(connection, int(word)):
         return int(word)
-    return find_working_run(connection, word).id
+    try:
+        return find_working_run(connection, word).id
+    except UsageError:
+        removed_id = event_log.removed_run(connection, word)
+        if removed_id is None:
+            raise
+        return removed_id
 
 
 def _is_run_id(word: str) -> bool:
