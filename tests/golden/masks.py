@@ -49,10 +49,13 @@ WHILE_OUT: Final[tuple[tuple[str, str], ...]] = (  # while answers are out, poll
     (r'"state":"collecting"', '"state":"waiting"'),
 )
 
+_TEAM_LIMIT: Final = (r'"team_limit":\{[^}]*\}', '"team_limit":null')  # of a living engine
+
 REFUSED: Final[tuple[tuple[str, str], ...]] = (  # the pause may be seen before the refusal is counted
     (r'("refused_for_now":)\d+', r"\g<1>0"),
     (r'"pending":0,"submitting":1', '"pending":1,"submitting":0'),
-    _LIMIT,  # the engine of the command before may still be ending
+    _LIMIT,
+    _TEAM_LIMIT,  # the engine of the command before may still be ending
 )
 SERVING: Final[tuple[tuple[str, str], ...]] = ((r'"workers":\[\d+,\d+\]', '"workers":[0,0]'),)  # process ids
 
