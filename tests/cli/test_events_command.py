@@ -48,8 +48,8 @@ def test_an_event_has_who_did_it_what_changed_and_why(answered: Place) -> None:
     assert (last["old"], last["new"]) == ({"state": "running"}, {"state": "paused"})
     assert last["reason"] == "too \x1b[2Jfast"
     assert head.endswith("  paused")
-    cause, change, reason, by = below
-    assert cause.startswith("  user: paused by the user")
+    change, reason, by = below
+    assert last["cause"].startswith("user: paused by ")
     assert (change, reason) == ("  state running -> paused", '  "too \\x1b[2Jfast"')
     assert by.startswith(f"  by {last['actor']['user']}@{last['actor']['host']}: runner pause 1")
 
@@ -91,6 +91,25 @@ def test_a_kind_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     assert 'no kind of event "x\\x1b[2J"\n' in other.stderr
     described = " ".join(Place(tmp_path).call("events --help").stdout.split())
     assert [kind for kind in EventKind if kind not in described] == []
+
+
+def test_a_colleague_sees_who_paused_a_run_and_why(answered: Place) -> None:
+    """In `status` and its object, and before `resume --all` continues it."""
+    assert answered.call("pause 1 --reason 'Bob needs the API until 3' -q").code == 0
+    who = events(answered, "1")[-1]["actor"]
+    found = json.loads(answered.call("status 1 --json").stdout)["reason"]
+    planned = answered.call("resume --all --dry-run")
+
+    assert found.startswith(f"paused by {who['user']}@{who['host']} at ")
+    assert found.endswith(": Bob needs the API until 3")
+    assert f"  paused (user): {found}; " in answered.call("status 1").stdout
+    assert f"run 1: {found}\n" in planned.stderr
+    assert planned.stdout == "would resume 1 run (1 jobs)\n"
+
+
+def test_one_run_that_is_paused_with_all_is_continued_alone(answered: Place) -> None:
+    """The words fit one run."""
+    assert answered.call("pause --all").stderr == "run 1 is paused\nto continue it: runner resume --all\n"
 
 
 def test_a_run_that_was_removed_is_found_by_its_id_and_its_name(answered: Place) -> None:

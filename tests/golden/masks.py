@@ -30,6 +30,7 @@ _WHOLE: Final[tuple[re.Pattern[bytes], ...]] = tuple(  # every digit of a match 
 _PARTS: Final[tuple[tuple[re.Pattern[bytes], bytes], ...]] = tuple(
     (re.compile(pattern), by)
     for pattern, by in (
+        (rb"paused by [^@\"]+@[^ \"]+ at ", b"paused by USER@HOST at "),
         (rb"at (?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) ", b"at Day "),
         (rb'("(?:wall_s|latency_p50_s|latency_p95_s)": ?)\d+\.\d+', rb"\g<1>0.0"),
         (rb"(127\.0\.0\.1:)(?!8787)\d+", rb"\g<1>0"),

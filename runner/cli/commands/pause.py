@@ -9,10 +9,9 @@ import click
 from runner.cli import flags
 from runner.cli.all_runs_flags import AllRunsFlags, all_runs_flags, is_for_all
 from runner.cli.printing import print_json, print_note
-from runner.cli.render import text
 from runner.cli.render.ending_text import outstanding_lines
 from runner.cli.render.live_object import live_object
-from runner.cli.session.actor import read_actor
+from runner.cli.session.actor import paused_by_text, read_actor
 from runner.cli.session.context import existing_database, find_working_run, read_settings
 from runner.cli.session.run_state import read_snapshot
 from runner.db import runs
@@ -72,7 +71,7 @@ def _pause(settings: Settings, actor: Actor, run: str, *, as_json: bool, quiet: 
         now_ms = database.now_ms()
         with database.write() as connection:
             found = find_working_run(connection, run)
-            why = f"paused by the user at {text.moment(now_ms)}"
+            why = paused_by_text(actor, now_ms)
             record = recorded_by(actor, old={"state": found.state}, new={"state": RunState.PAUSED})
             moved = runs.pause(connection, found.id, PauseReason.USER, why, now_ms, record=record)
         if not moved and found.state is not RunState.PAUSED:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from runner.cli.printing import print_json, print_note
-from runner.cli.render import all_runs_lines, text
+from runner.cli.render import all_runs_lines
 from runner.cli.render.ending_text import availability_line
 from runner.cli.session import work
+from runner.cli.session.actor import paused_by_text
 from runner.cli.session.confirm import confirm
 from runner.cli.session.context import existing_database, require_api
 from runner.cli.session.engine_lease import engine_lease
@@ -41,7 +42,8 @@ def pause_all(settings: Settings, actor: Actor, flags: AllRunsFlags) -> None:
         elif _is_sure("pause", chosen, [], flags):
             paused = _pause(database, chosen, actor)
             lines = [f"run {run.id} is paused" for run in paused]
-            _print(flags, paused, [], [*lines, "to continue them: runner resume --all"])
+            it = "it" if len(paused) == 1 else "them"
+            _print(flags, paused, [], [*lines, f"to continue {it}: runner resume --all"])
 
 
 def resume_all(settings: Settings, actor: Actor, flags: AllRunsFlags) -> None:
@@ -52,6 +54,8 @@ def resume_all(settings: Settings, actor: Actor, flags: AllRunsFlags) -> None:
         if not chosen and not _is_planned(flags):
             _print(flags, [], left, [*left_lines, "no run is paused by a user: there is nothing to resume"])
             return
+        if not flags.as_json and (flags.dry_run or not flags.yes):
+            _print(flags, [], left, all_runs_lines.paused_lines(chosen))
         if flags.dry_run and not flags.as_json:
             _print(flags, [], left, left_lines)
         if _is_sure("resume", chosen, left, flags):
@@ -90,7 +94,7 @@ def _in_states(database: Database, states: Sequence[RunState]) -> list[RunRow]:
 def _pause(database: Database, chosen: Sequence[RunRow], actor: Actor) -> list[RunRow]:
     """Pause runs; return those that were still at work."""
     now_ms = database.now_ms()
-    why = f"paused by the user at {text.moment(now_ms)}"
+    why = paused_by_text(actor, now_ms)
     paused = []
     with database.write() as connection:
         for run in chosen:
