@@ -133,6 +133,7 @@ def test_a_run_that_was_removed_is_found_by_its_id_and_its_name(answered: Place)
         ({}, {"jobs": 7, "is_detached": True}, ["jobs 7", "detached yes"]),
         ({"fail_on": []}, {"fail_on": ["length", "empty"]}, ["fail-on none -> length,empty"]),
         ({"state": "finished", "spent_ticks": 10**10}, {}, ["state finished", "spent $1.00"]),
+        ({"possible_extra_ticks": 0}, {}, ["possible extra $0.0000"]),
     ],
 )
 def test_what_changed_is_in_words(old: dict[str, Any], new: dict[str, Any], expected: list[str]) -> None:

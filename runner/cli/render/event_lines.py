@@ -80,7 +80,11 @@ def change_texts(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     found = []
     for name in dict.fromkeys((*old, *new)):
         before, after = (_value_text(name, values.get(name)) for values in (old, new))
-        shown = flag_name(name) if name in _OPTIONS else name.removeprefix(_IS).removesuffix(_TICKS)
+        shown = (
+            flag_name(name)
+            if name in _OPTIONS
+            else name.removeprefix(_IS).removesuffix(_TICKS).replace("_", " ")
+        )
         then = f"{before} -> {after}" if name in old and name in new else before if name in old else after
         found.append(f"{shown} {then}")
     return found
