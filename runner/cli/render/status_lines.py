@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runner.cli.render import ending_text, layout, progress
+from runner.cli.render import ending_text, layout, progress, text
 from runner.cli.render.summary_table import facts, heading
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from runner.cli.snapshot import Snapshot
+
+
+def other_runs_line(n: int) -> str:
+    """Return that `n` runs are at work beside the one that is shown, and what lists them; "" for none."""
+    if not n:
+        return ""
+    return f"{text.count(n, 'other run is', 'other runs are')} at work: runner list"
 
 
 def status_lines(snapshot: Snapshot, suggestions: Sequence[str]) -> list[str]:

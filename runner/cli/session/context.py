@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from runner.settings import Settings
 
 LOST_FIX: Final = "put it back, or begin anew: runner run FILE"
-_AT_WORK = (RunState.RUNNING, RunState.WAITING, RunState.PAUSED, RunState.LOADING)
+_AT_WORK = (RunState.RUNNING, RunState.WAITING, RunState.LOADING)
 
 
 def read_settings(flags: Mapping[str, object] | None = None) -> Settings:
@@ -170,10 +170,10 @@ def _no_such_run(word: str, known: Sequence[RunRow]) -> UsageError:
 
 
 def latest_run(connection: Connection) -> RunRow:
-    """Return the run that is at work, else the newest one. Raises UsageError if there is none."""
+    """Return the newest run at work, else the newest paused one, else the newest. Raises UsageError."""
     from runner.db import runs
 
-    working = runs.in_states(connection, _AT_WORK)
+    working = runs.in_states(connection, _AT_WORK) or runs.in_states(connection, (RunState.PAUSED,))
     found = working or runs.all_runs(connection)[:1]
     if not found:
         raise UsageError("there are no runs yet", fix="runner run FILE starts the first one")
