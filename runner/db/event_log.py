@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import Connection, text
 
 from runner.db.trail import Actor
+from runner.rules.event_kinds import EventKind
 from runner.rules.event_tail import NO_TRANSACTIONS, OpenTransactions
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Row
 
-    from runner.rules.event_kinds import EventKind
 
 RUNS, OPERATORS = "run_events", "operator_events"
 TABLES: Final = (RUNS, OPERATORS)
@@ -121,6 +121,16 @@ def has_removed(connection: Connection, run_id: int) -> bool:
     """Return whether there was a run with this id that was removed: the event of its removal is there."""
     query = text("SELECT 1 FROM operator_events WHERE run_id = :run LIMIT 1")
     return connection.execute(query, {"run": run_id}).first() is not None
+
+
+def removed_run(connection: Connection, name: str) -> int | None:
+    """Return the id of the run of this name that was removed last; None where none was."""
+    query = text(
+        "SELECT run_id FROM operator_events WHERE kind = :removed AND run_name = :name"
+        " ORDER BY at_ms DESC, id DESC LIMIT 1"
+    )
+    found = connection.execute(query, {"removed": EventKind.REMOVED, "name": name}).scalar()
+    return None if found is None else int(found)
 
 
 def _of_kinds(wanted: EventFilter) -> str:

@@ -91,6 +91,18 @@ def test_a_resume_names_the_runs_that_it_would_leave(several: Place) -> None:
     assert several.call("resume --all").code == 2  # no key is set
 
 
+def test_status_without_a_run_says_how_many_others_are_at_work(several: Place) -> None:
+    """The newest at work is shown; where a run is named, nothing is said of others."""
+    shown = several.call("status").stdout.splitlines()
+
+    assert (shown[0], shown[-1]) == ("run 2, second: waiting", "1 other run is at work: runner list")
+    assert "other run" not in several.call("status 2").stdout
+    several.call("pause first -q")
+    assert "other run" not in several.call("status").stdout
+    several.call("pause second -q")
+    assert several.call("status").stdout.startswith("run 5, poor: paused (budget)\n")
+
+
 @pytest.mark.parametrize("command", ["pause", "resume"])
 def test_a_run_and_all_exclude_each_other(several: Place, command: str) -> None:
     """One of them is needed; flags that only --all has need it, and options of a run exclude it."""

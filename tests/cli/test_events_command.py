@@ -48,8 +48,8 @@ def test_an_event_has_who_did_it_what_changed_and_why(answered: Place) -> None:
     assert (last["old"], last["new"]) == ({"state": "running"}, {"state": "paused"})
     assert last["reason"] == "too \x1b[2Jfast"
     assert head.endswith("  paused")
-    cause, change, reason, by = below
-    assert cause.startswith("  user: paused by the user")
+    change, reason, by = below
+    assert last["cause"].startswith("user: paused by ")
     assert (change, reason) == ("  state running -> paused", '  "too \\x1b[2Jfast"')
     assert by.startswith(f"  by {last['actor']['user']}@{last['actor']['host']}: runner pause 1")
 
@@ -93,7 +93,26 @@ def test_a_kind_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     assert [kind for kind in EventKind if kind not in described] == []
 
 
-def test_a_run_that_was_removed_is_found_by_its_id(answered: Place) -> None:
+def test_a_colleague_sees_who_paused_a_run_and_why(answered: Place) -> None:
+    """In `status` and its object, and before `resume --all` continues it."""
+    assert answered.call("pause 1 --reason 'Bob needs the API until 3' -q").code == 0
+    who = events(answered, "1")[-1]["actor"]
+    found = json.loads(answered.call("status 1 --json").stdout)["reason"]
+    planned = answered.call("resume --all --dry-run")
+
+    assert found.startswith(f"paused by {who['user']}@{who['host']} at ")
+    assert found.endswith(": Bob needs the API until 3")
+    assert f"  paused (user): {found}; " in answered.call("status 1").stdout
+    assert f"run 1: {found}\n" in planned.stderr
+    assert planned.stdout == "would resume 1 run (1 jobs)\n"
+
+
+def test_one_run_that_is_paused_with_all_is_continued_alone(answered: Place) -> None:
+    """The words fit one run."""
+    assert answered.call("pause --all").stderr == "run 1 is paused\nto continue it: runner resume --all\n"
+
+
+def test_a_run_that_was_removed_is_found_by_its_id_and_its_name(answered: Place) -> None:
     """Its own events are gone with it; that of its removal stays."""
     answered.call("cancel 1 --now --yes -q")
     assert answered.call("rm 1 --yes").code == 0
@@ -101,6 +120,8 @@ def test_a_run_that_was_removed_is_found_by_its_id(answered: Place) -> None:
     (removed,) = events(answered, "1")
     assert (removed["kind"], removed["run"], removed["run_name"]) == ("removed", 1, "jobs")
     assert events(answered)[-1] == removed
+    assert events(answered, "jobs") == [removed]
+    assert answered.call("events jobz").code == 2
 
 
 @pytest.mark.parametrize(
@@ -112,6 +133,7 @@ def test_a_run_that_was_removed_is_found_by_its_id(answered: Place) -> None:
         ({}, {"jobs": 7, "is_detached": True}, ["jobs 7", "detached yes"]),
         ({"fail_on": []}, {"fail_on": ["length", "empty"]}, ["fail-on none -> length,empty"]),
         ({"state": "finished", "spent_ticks": 10**10}, {}, ["state finished", "spent $1.00"]),
+        ({"possible_extra_ticks": 0}, {}, ["possible extra $0.0000"]),
     ],
 )
 def test_what_changed_is_in_words(old: dict[str, Any], new: dict[str, Any], expected: list[str]) -> None:

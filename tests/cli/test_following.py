@@ -16,7 +16,7 @@ from snapshots import snapshot_of_run
 from runner.cli.printing import print_json
 from runner.cli.render.ending_text import outstanding_lines, paused_lines
 from runner.cli.render.live_object import live_object
-from runner.cli.render.progress import own_limit_text, progress_line
+from runner.cli.render.progress import limit_lines, limit_usage_text, progress_line
 from runner.cli.session import display
 from runner.cli.session.display import PlainDisplay, is_live_terminal
 from runner.cli.session.follow import FollowEnd, Follower
@@ -292,6 +292,9 @@ def test_the_use_of_the_busiest_limit_is_in_the_object(
         '"paused_s":0.0}'
     ) in used
     assert '"limit":null' in unknown
+    assert limit_usage_text(replace(seen, limits=limits)) == (
+        "3 of 1,800 requests, 3,054 of 10.0M tokens a minute (grok-4.3, all runs)"
+    )
 
 
 def test_the_own_limit_of_a_run_and_that_of_the_team_are_shown(
@@ -305,8 +308,11 @@ def test_the_own_limit_of_a_run_and_that_of_the_team_are_shown(
     shown = capsys.readouterr().out
     assert '"own_limit":{"requests":7,"requests_max":60,"tokens":900,"tokens_max":null}' in shown
     assert '"team_limit":{"requests_max":0,"tokens_max":null}' in shown
-    assert own_limit_text(replace(seen, limits=limits)) == "7 of 60 requests a minute by the run's own limit"
-    assert own_limit_text(seen) is None
+    assert limit_lines(replace(seen, limits=limits)) == [
+        "no limit of requests to each model, set for the team",
+        "7 of 60 requests a minute by the run's own limit",
+    ]
+    assert limit_lines(seen) == []
 
 
 @pytest.mark.parametrize("env", [{"NO_COLOR": "1"}, {"CI": "1"}, {"TERM": "dumb"}, {"TERM": ""}], ids=str)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import TYPE_CHECKING, Final
 
 import pytest
+from cli_calls import run_command
 from run_driver import RunDriver, new_run
 from snapshots import snapshot_of_run
 from sqlalchemy import text
@@ -17,6 +20,8 @@ from runner.rules.states import PauseReason
 from runner.rules.throughput import Throughput
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from runner.cli.snapshot import Snapshot
     from runner.db.session import Database
 
@@ -66,6 +71,28 @@ def test_the_rate_is_that_since_the_last_start(driver: RunDriver) -> None:
     assert snapshot.throughput.eta_s is not None
     assert "/s, " in progress_line(snapshot, snapshot.throughput)
     assert panel(snapshot, snapshot.throughput, 0).row_count
+
+
+def test_status_shows_the_rate_and_the_time_to_go(
+    driver: RunDriver, database_url: str, tmp_path: Path
+) -> None:
+    """Those of a run at work; a run that is paused has neither."""
+    env = {"RUNNER_HOME": str(tmp_path)}
+    if database_url.startswith("postgresql"):
+        env |= {"RUNNER_DATABASE_URL": database_url, "RUNNER_REDIS_URL": "redis://127.0.0.1:9/0"}
+    now_ms = driver.database.now_ms()
+    start(driver, now_ms - 8_000)
+    end(driver, 40, now_ms - 1_000)
+
+    speed = run_command(["status", "1"], tmp_path, env).stdout.splitlines()[2]
+    found = json.loads(run_command(["status", "1", "--json"], tmp_path, env).stdout)
+    with driver.database.write() as connection:
+        runs.pause(connection, driver.run_id, PauseReason.USER, "", now_ms)
+    paused = run_command(["status", "1"], tmp_path, env).stdout
+
+    assert re.fullmatch(r"  \d\.\d/s, 2d 0h so far, .* to go", speed), speed
+    assert 0 < found["eta_s"]["low"] <= found["eta_s"]["high"]
+    assert "to go" not in paused
 
 
 def test_the_rate_is_unknown_while_the_run_is_paused(driver: RunDriver) -> None:

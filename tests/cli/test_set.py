@@ -143,16 +143,24 @@ def test_a_budget_needs_the_price_of_every_model(tmp_path: Path) -> None:
 
 def test_a_budget_below_what_is_spent_pauses_the_run(place: Place) -> None:
     """With one event of the command, and a pause that has a cause; a larger one does not resume it."""
+    planned = place.call("set 1 --budget 0.0000000001 --dry-run")
     lowered = place.call("set 1 --budget 0.0000000001 --reason 'too dear'")
     database = Database(f"sqlite:///{place.home / 'runner.db'}")
     trail = trail_of(database)
     database.close()
 
+    assert planned.stderr == "note: run 1 has used <$0.0001 already; this would pause it\n"
     assert "run 1 is paused now: " in lowered.stderr
+    assert "note:" not in lowered.stderr
     assert "to continue: runner resume 1 --budget USD" in lowered.stderr
     assert [(found.kind, found.reason) for found in trail][-1] == ("set", "too dear")
     assert json.loads(place.call("status 1 --json").stdout)["paused_by"] == "budget"
+    still_low = place.call("set 1 --budget 0.00000001").stderr
+    assert still_low.startswith(
+        "note: run 1 has used <$0.0001 already; nothing more is sent under this budget\n"
+    )
     raised = place.call("set 1 --budget 20")
+    assert "note:" not in raised.stderr
     assert "run 1 stays paused (budget); to continue: runner resume 1" in raised.stderr
     assert json.loads(place.call("status 1 --json").stdout)["state"] == "paused"
 

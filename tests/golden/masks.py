@@ -30,6 +30,7 @@ _WHOLE: Final[tuple[re.Pattern[bytes], ...]] = tuple(  # every digit of a match 
 _PARTS: Final[tuple[tuple[re.Pattern[bytes], bytes], ...]] = tuple(
     (re.compile(pattern), by)
     for pattern, by in (
+        (rb"paused by [^@\"]+@[^ \"]+ at ", b"paused by USER@HOST at "),
         (rb"at (?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) ", b"at Day "),
         (rb'("(?:wall_s|latency_p50_s|latency_p95_s)": ?)\d+\.\d+', rb"\g<1>0.0"),
         (rb"(127\.0\.0\.1:)(?!8787)\d+", rb"\g<1>0"),
@@ -49,11 +50,13 @@ WHILE_OUT: Final[tuple[tuple[str, str], ...]] = (  # while answers are out, poll
     (r'"state":"collecting"', '"state":"waiting"'),
 )
 
+_TEAM_LIMIT: Final = (r'"team_limit":\{[^}]*\}', '"team_limit":null')  # of a living engine
+
 REFUSED: Final[tuple[tuple[str, str], ...]] = (  # the pause may be seen before the refusal is counted
     (r'("refused_for_now":)\d+', r"\g<1>0"),
     (r'"pending":0,"submitting":1', '"pending":1,"submitting":0'),
-    _LIMIT,  # the engine of the command before may still be ending
-    (r'"team_limit":\{[^}]*\}', '"team_limit":null'),  # as well
+    _LIMIT,
+    _TEAM_LIMIT,  # the engine of the command before may still be ending
 )
 SERVING: Final[tuple[tuple[str, str], ...]] = ((r'"workers":\[\d+,\d+\]', '"workers":[0,0]'),)  # process ids
 

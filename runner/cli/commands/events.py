@@ -37,7 +37,7 @@ Show what happened to RUN (an id or a name), or to all runs: the newest --limit 
 
 An event has its time, what happened and why. Where a command did it, also who gave the command on which
 machine, what it changed from what to what, and the text of --reason. A run that was removed is found by
-its id.
+its name or id.
 
 --follow also shows events as they come, until Ctrl-C, or until RUN has ended or is paused. --json prints
 one object per line.

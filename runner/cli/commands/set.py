@@ -19,6 +19,7 @@ from runner.cli.session.change_team_limits import change_team_limits
 from runner.cli.session.context import existing_database, find_working_run, read_settings
 from runner.cli.session.run_options import set_options
 from runner.rules.errors import UsageError
+from runner.rules.money import dollars
 from runner.rules.states import RunState
 
 if TYPE_CHECKING:
@@ -75,7 +76,10 @@ def command(
     options = flags.take_options(given)
     if not options:
         such_as = "--rpm 480 or --tpm none" if team else "--rpm 60 or --budget none"
-        raise UsageError("nothing to set", fix=f"name an option, such as {such_as}")
+        shown_by = "runner doctor api" if team else "runner status RUN --json"
+        raise UsageError(
+            "nothing to set", fix=f"name an option, such as {such_as}; {shown_by} shows what is set"
+        )
     settings = read_settings()
     if team:
         _set_team(settings, run, options, reason, dry_run=dry_run, as_json=as_json, quiet=quiet)
@@ -146,6 +150,9 @@ def _print(changed: ChangedOptions, options: Mapping[str, Any], *, dry_run: bool
     for change in change_lines(changed.change, options):
         for line in hanging(f"{would}{change}", layout.WIDTH, _LINES_MAX):
             print_escaped(line)
+    budget_note = _budget_note(changed, dry_run=dry_run)
+    if budget_note is not None:
+        print_note(budget_note)
     if changed.night is not None:
         print_note(f"note: {changed.night} keeps this, also for its further runs")
     if dry_run or run.state is not RunState.PAUSED:
@@ -156,3 +163,13 @@ def _print(changed: ChangedOptions, options: Mapping[str, Any], *, dry_run: bool
         print_note(to_continue)
     else:
         print_note(f"run {run.id} stays paused ({run.pause_reason}); {to_continue}")
+
+
+def _budget_note(changed: ChangedOptions, *, dry_run: bool) -> str | None:
+    """Return that the new budget is used up already; None where it is not, or where it has paused the run."""
+    stored, budget_ticks = changed.stored, changed.change.new.get("budget_ticks")
+    if budget_ticks is None or changed.is_paused_now or stored.used_ticks < budget_ticks:
+        return None
+    would_pause = dry_run and stored.run.state in (RunState.RUNNING, RunState.WAITING)
+    then = "this would pause it" if would_pause else "nothing more is sent under this budget"
+    return f"note: run {stored.run.id} has used {dollars(stored.used_ticks)} already; {then}"

@@ -136,4 +136,4 @@ class JsonDisplay(SilentDisplay):
         now_s = time.monotonic()
         if self._is_due or snapshot.has_stopped:
             self._next_s = now_s + self._interval_s
-            print_json(live_object(snapshot, snapshot.throughput.eta_s))
+            print_json(live_object(snapshot))

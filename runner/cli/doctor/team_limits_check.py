@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runner.cli.doctor.diagnosis import ok
+from runner.cli.render.progress import team_limits_text
 from runner.cli.session.given_limits import team_limits_in_force
 
 if TYPE_CHECKING:
@@ -16,15 +17,6 @@ if TYPE_CHECKING:
 
 def check_team_limits(settings: Settings) -> Iterator[Diagnosis]:
     """Report the limits in place of the models'; nothing where none are set."""
-    found = team_limits_in_force(settings)
-    parts = [_words(found.rpm, "requests"), _words(found.tpm, "tokens")]
-    if any(parts):
-        yield ok(
-            "team limits", f"{', '.join(part for part in parts if part)} to each model, set for the team"
-        )
-
-
-def _words(limit: int | None, what: str) -> str:
-    if limit is None:
-        return ""
-    return f"{limit:,} {what} a minute" if limit else f"no limit of {what}"
+    found = team_limits_text(team_limits_in_force(settings))
+    if found is not None:
+        yield ok("team limits", found)

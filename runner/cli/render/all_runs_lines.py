@@ -60,6 +60,11 @@ def named_runs(runs: Sequence[RunRow]) -> str:
     return count(len(runs), "run") + (f" ({listed(names, _NAMED_MAX)})" if names else "")
 
 
+def paused_lines(runs: Sequence[RunRow]) -> list[str]:
+    """Return of each paused run who paused it, when and why."""
+    return [f"run {run.id}: {one_line(run.pause_text or 'paused', _REASON_LENGTH)}" for run in runs]
+
+
 def left_lines(left: Sequence[RunSnapshot]) -> list[str]:
     """Return why runs stay paused, and what continues each."""
     return [

@@ -8,6 +8,7 @@ from runner.cli.render import layout, text, text_cells
 from runner.cli.render.folded_text import folded
 from runner.cli.render.option_text import flag_name, option_text
 from runner.cli.render.options_object import OptionsInForce
+from runner.rules.event_kinds import EventKind
 from runner.rules.json_object import SCHEMA, JsonObject, Moment, Schema, about
 from runner.rules.redact import one_line
 
@@ -63,9 +64,11 @@ def event_lines(event: LoggedEvent, *, has_run: bool) -> list[str]:
 
 def _details(event: LoggedEvent) -> list[str]:
     """Return the cause, what changed, the reason and who did it, those that there are."""
+    has_more = event.kind == EventKind.PAUSED and event.actor is not None  # the lines below say it, too
+    cause = "" if has_more else event.cause
     who = None if event.actor is None else f"{event.actor.user}@{event.actor.host}: {event.actor.command}"
     return [
-        *([one_line(event.cause, None)] if event.cause else []),
+        *([one_line(cause, None)] if cause else []),
         *(["; ".join(change_texts(event.old, event.new))] if event.old or event.new else []),
         *([f'"{one_line(event.reason, None)}"'] if event.reason else []),
         *([f"by {one_line(who, None)}"] if who is not None else []),
@@ -77,7 +80,11 @@ def change_texts(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     found = []
     for name in dict.fromkeys((*old, *new)):
         before, after = (_value_text(name, values.get(name)) for values in (old, new))
-        shown = flag_name(name) if name in _OPTIONS else name.removeprefix(_IS).removesuffix(_TICKS)
+        shown = (
+            flag_name(name)
+            if name in _OPTIONS
+            else name.removeprefix(_IS).removesuffix(_TICKS).replace("_", " ")
+        )
         then = f"{before} -> {after}" if name in old and name in new else before if name in old else after
         found.append(f"{shown} {then}")
     return found

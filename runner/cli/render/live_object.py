@@ -108,7 +108,7 @@ class LiveRun(RunNumbers, frozen=True, kw_only=True):
     projected_ticks: Annotated[
         int | None, about(f"what the whole run may cost, {MONEY}; null while that means nothing")
     ]
-    eta_s: Annotated[TimeToGo | None, about("time to go, by `watch`; null while unknown")]
+    eta_s: Annotated[TimeToGo | None, about("time to go, by `status` and `watch`; null while unknown")]
     workers: Annotated[int | None, about("alive on shared servers; null where every run brings its own")]
     limit: Annotated[
         LimitUse | None, about("the busiest limit within the last minute; null where nobody knows")
@@ -122,14 +122,15 @@ class LiveRun(RunNumbers, frozen=True, kw_only=True):
     options: Annotated[OptionsInForce, about("what flags and `set` said; it stays with the run")]
 
 
-def live_object(snapshot: Snapshot, eta_s: tuple[int, int] | None = None) -> LiveRun:
+def live_object(snapshot: Snapshot) -> LiveRun:
     """Return the summary without its files, and the present state of the run.
 
-    `snapshot` needs the parts of Part.OBJECT. `eta_s`: seconds to go, lowest and highest.
+    `snapshot` needs the parts of Part.OBJECT; with Part.RECENT the object has the time to go.
     """
     numbers = asdict(snapshot.stored.summary())
     del numbers["files"]
     limits, is_shared = snapshot.limits, snapshot.is_engine_alive is None
+    eta_s = snapshot.throughput.eta_s
     return LiveRun(
         **numbers,
         as_of=text.iso(snapshot.as_of_ms),

@@ -9,10 +9,11 @@ from runner.cli.render.ending_text import idle_reason
 from runner.cli.render.uncertain_cost_text import amounts_more
 from runner.cli.snapshot import FETCHABLE_MS
 from runner.rules.redact import one_line, plain
-from runner.rules.states import JobState
+from runner.rules.states import JobState, RunState
 
 if TYPE_CHECKING:
     from runner.cli.snapshot import Snapshot
+    from runner.rules.sending.team_limits import TeamLimits
     from runner.rules.throughput import Throughput
 
 _MODEL_LENGTH: Final = 24
@@ -21,11 +22,10 @@ _MODEL_LENGTH: Final = 24
 def progress_line(snapshot: Snapshot, throughput: Throughput) -> str:
     """Return the progress of a run in one line."""
     first, *counts = job_counts(snapshot)
-    rate = throughput.jobs_per_s
     parts = [
         f"{first} ({percent_done(snapshot)} %)",
         *counts,
-        *([f"{rate:.1f}/s"] if rate is not None else []),
+        *rate_texts(throughput),
         money_text(snapshot),
         f"{text.duration(snapshot.elapsed_s)} so far",
         *([time_to_go(throughput.eta_s)] if snapshot.run.total > snapshot.done else []),
@@ -35,6 +35,25 @@ def progress_line(snapshot: Snapshot, throughput: Throughput) -> str:
     line = f"{plain(snapshot.run.name)}: {', '.join(parts)}"
     reason = idle_reason(snapshot)
     return f"{line}; {reason}" if reason else line
+
+
+def speed_line(snapshot: Snapshot) -> str | None:
+    """Return how fast a run is, how long it takes and what it may cost in all; None if it is not at work."""
+    if snapshot.run.state not in (RunState.RUNNING, RunState.WAITING):
+        return None
+    cost = projected_cost(snapshot)
+    parts = (
+        *rate_texts(snapshot.throughput),
+        f"{text.duration(snapshot.elapsed_s)} so far",
+        time_to_go(snapshot.throughput.eta_s),
+        *([cost] if cost else []),
+    )
+    return ", ".join(parts)
+
+
+def rate_texts(throughput: Throughput) -> list[str]:
+    """Return how many jobs end in a second; [] while that is not known."""
+    return [] if throughput.jobs_per_s is None else [f"{throughput.jobs_per_s:.1f}/s"]
 
 
 def percent_done(snapshot: Snapshot) -> int:
@@ -61,14 +80,21 @@ def projected_cost(snapshot: Snapshot) -> str | None:
     return f"about {text.dollars(ticks)} in all"
 
 
+def limit_lines(snapshot: Snapshot) -> list[str]:
+    """Return the limits that bind a run, and their use within the last minute; those that are known."""
+    team = None if snapshot.limits is None else team_limits_text(snapshot.limits.team)
+    limits = (limit_usage_text(snapshot), team, own_limit_text(snapshot))
+    return [limit for limit in limits if limit]
+
+
 def limit_usage_text(snapshot: Snapshot) -> str | None:
-    """Return how much of the model's limits was used within the last minute; None if it is not known."""
+    """Return how much of the model's limits all runs used within the last minute; None if it is not known."""
     if snapshot.limits is None or snapshot.limits.busiest is None:
         return None
     model, view = snapshot.limits.busiest.model, snapshot.limits.busiest.view
     used = _used(("requests", view.requests, view.rpm), ("tokens", view.tokens, view.tpm))
     waits = f"; the API asked to wait {text.duration(view.paused_s)}" if view.paused_s >= 1 else ""
-    return f"{used} a minute ({one_line(model, _MODEL_LENGTH)}){waits}"
+    return f"{used} a minute ({one_line(model, _MODEL_LENGTH)}, all runs){waits}"
 
 
 def own_limit_text(snapshot: Snapshot) -> str | None:
@@ -78,6 +104,19 @@ def own_limit_text(snapshot: Snapshot) -> str | None:
     view, options = snapshot.limits.own, snapshot.run.options
     own = (("requests", view.requests, options.rpm), ("tokens", view.tokens, options.tpm))
     return f"{_used(*(one for one in own if one[2]))} a minute by the run's own limit"
+
+
+def team_limits_text(limits: TeamLimits) -> str | None:
+    """Return what was set for the team in place of the models' limits; None where nothing was."""
+    parts = [_team_limit(limits.rpm, "requests"), _team_limit(limits.tpm, "tokens")]
+    found = ", ".join(part for part in parts if part)
+    return f"{found} to each model, set for the team" if found else None
+
+
+def _team_limit(limit: int | None, what: str) -> str:
+    if limit is None:
+        return ""
+    return f"{limit:,} {what} a minute" if limit else f"no limit of {what}"
 
 
 def _used(*limits: tuple[str, int, int | None]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runner.cli.render import ending_text, layout, progress
+from runner.cli.render import ending_text, layout, progress, text
 from runner.cli.render.summary_table import facts, heading
 
 if TYPE_CHECKING:
@@ -13,15 +13,23 @@ if TYPE_CHECKING:
     from runner.cli.snapshot import Snapshot
 
 
+def other_runs_line(n: int) -> str:
+    """Return that `n` runs are at work beside the one that is shown, and what lists them; "" for none."""
+    if not n:
+        return ""
+    return f"{text.count(n, 'other run is', 'other runs are')} at work: runner list"
+
+
 def status_lines(snapshot: Snapshot, suggestions: Sequence[str]) -> list[str]:
     """Return the present state of a run as lines; `suggestions`: what can be done about held jobs."""
     summary = snapshot.stored.summary()
-    limits = (progress.limit_usage_text(snapshot), progress.own_limit_text(snapshot))
+    speed = progress.speed_line(snapshot)
     reason = ending_text.idle_reason(snapshot)
     lines = [
         f"{', '.join(progress.job_counts(snapshot))} ({progress.percent_done(snapshot)} %)",
+        *([speed] if speed else []),
         *facts(summary),
-        *(limit for limit in limits if limit),
+        *([] if snapshot.run.is_over else progress.limit_lines(snapshot)),
         *ending_text.outstanding_lines(snapshot),
         *suggestions,
         *([reason] if reason else []),

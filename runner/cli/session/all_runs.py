@@ -40,7 +40,8 @@ def pause_all(settings: Settings, actor: Actor, flags: AllRunsFlags) -> None:
         elif _is_sure("pause", chosen, [], flags):
             paused = _pause(database, chosen, actor)
             lines = [f"run {run.id} is paused" for run in paused]
-            _print(flags, paused, [], [*lines, "to continue them: runner resume --all"])
+            it = "it" if len(paused) == 1 else "them"
+            _print(flags, paused, [], [*lines, f"to continue {it}: runner resume --all"])
 
 
 def resume_all(settings: Settings, actor: Actor, flags: AllRunsFlags) -> None:
@@ -51,6 +52,8 @@ def resume_all(settings: Settings, actor: Actor, flags: AllRunsFlags) -> None:
         if not chosen and not _is_planned(flags):
             _print(flags, [], left, [*left_lines, "no run is paused by a user: there is nothing to resume"])
             return
+        if not flags.as_json and (flags.dry_run or not flags.yes):
+            _print(flags, [], left, all_runs_lines.paused_lines(chosen))
         if flags.dry_run and not flags.as_json:
             _print(flags, [], left, left_lines)
         if _is_sure("resume", chosen, left, flags):

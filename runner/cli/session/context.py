@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from runner.settings import Settings
 
 LOST_FIX: Final = "put it back, or begin anew: runner run FILE"
-_BEGUN: Final = (*AT_WORK, RunState.PAUSED, RunState.LOADING)
+_BEGUN: Final = (*AT_WORK, RunState.LOADING)
 
 
 def read_settings(flags: Mapping[str, object] | None = None) -> Settings:
@@ -149,9 +149,22 @@ def find_removed(connection: Connection, word: str) -> int | None:
 
 
 def find_events_of(connection: Connection, word: str) -> int:
-    """Return the id of the run whose events are meant; a run that was removed is found by its id."""
+    """Return the id of the run whose events are meant; one that was removed by its id, or by its name.
+
+    Of several removed runs of a name the last one is meant. Raises UsageError.
+    """
+    from runner.db import event_log
+
     removed = find_removed(connection, word)
-    return find_working_run(connection, word).id if removed is None else removed
+    if removed is not None:
+        return removed
+    try:
+        return find_working_run(connection, word).id
+    except UsageError:
+        removed = event_log.removed_run(connection, word)
+        if removed is None:
+            raise
+        return removed
 
 
 def find_costs_of(connection: Connection, word: str) -> int:
@@ -172,13 +185,10 @@ def _no_such_run(word: str, known: Sequence[RunRow]) -> UsageError:
 
 
 def latest_run(connection: Connection) -> RunRow:
-    """Return the newest run that has begun and not ended, else the newest of all.
-
-    Raises UsageError if there is none.
-    """
+    """Return the newest run at work, else the newest paused one, else the newest. Raises UsageError."""
     from runner.db import runs
 
-    begun = runs.in_states(connection, _BEGUN)
+    begun = runs.in_states(connection, _BEGUN) or runs.in_states(connection, (RunState.PAUSED,))
     found = begun or runs.all_runs(connection)[:1]
     if not found:
         raise UsageError("there are no runs yet", fix="runner run FILE starts the first one")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runner.cli.render import text
+from runner.cli.session.actor import paused_by_text
 from runner.db import runs
 from runner.db.trail import recorded_by
 from runner.rules.states import PauseReason, RunState
@@ -18,6 +18,6 @@ if TYPE_CHECKING:
 
 def pause_run(connection: Connection, run: RunRow, actor: Actor, now_ms: int) -> bool:
     """Pause a run and record who did it; return whether it was at work until then."""
-    why = f"paused by the user at {text.moment(now_ms)}"
+    why = paused_by_text(actor, now_ms)
     record = recorded_by(actor, old={"state": run.state}, new={"state": RunState.PAUSED})
     return runs.pause(connection, run.id, PauseReason.USER, why, now_ms, record=record)
