@@ -20,6 +20,12 @@ _LEFT_OUT_FLAGS: Final = frozenset(
         "--reason",  # recorded beside the command
     }
 )
+_STAYING_FLAGS: Final = frozenset(  # what they say stays with a run or a night that is loaded
+    {
+        *("--rpm", "--tpm", "--budget", "--limit", "--max-waiting", "--max-attempts", "--max-failures"),
+        *("--fail-on", "--on-ambiguous", "--on-end"),
+    }
+)
 
 
 class _Word(NamedTuple):
@@ -34,11 +40,13 @@ class _Word(NamedTuple):
 
 
 def rerun_command(words: Sequence[str], occasion: str | None = None) -> str:
-    """Return the command that was typed, quoted, without --new: that would load and pay again.
+    """Return the command that was typed, quoted, to continue what it has loaded.
 
-    With `occasion` it names that one: `today` would be another run tomorrow.
+    --new would load and pay again. Options that stay with the run are left out, too: typed again, they would
+    undo what somebody has `set` since. With `occasion` it names that one: `today` would be another run
+    tomorrow.
     """
-    kept = [word for word in words if word != "--new"]
+    kept = [word.head for word in _split(words, _STAYING_FLAGS) if not word.flag and word.head != "--new"]
     if occasion is not None:
         split = _split(kept, ("--occasion",))
         kept = [word.head if word.value is None else f"{word.head}{occasion}" for word in split]

@@ -98,6 +98,12 @@ def test_the_command_to_continue_never_contains_new() -> None:
     assert rerun_command(["run", "a\nb"]) == r"runner run $'a\x0ab'"
 
 
+def test_the_command_to_continue_undoes_nothing_that_was_set() -> None:
+    """In both spellings; what belongs to the call stays."""
+    words = ["run", "a.jsonl", "--rpm", "60", "--budget=5", "--timeout", "12s", "--on-end", "mail x", "-q"]
+    assert rerun_command(words) == "runner run a.jsonl --timeout 12s -q"
+
+
 def test_a_command_that_is_run_again_names_its_occasion() -> None:
     """In both spellings; nothing else that looks like it is touched."""
     words = ["run", "--occasion", "today", "-o", "today", "--occasion=today"]

@@ -21,9 +21,9 @@ _GROUPS: Final = ("run", "model", "day")
 _HELP: Final = """\
 Show what the answers of RUN (an id or a name), or of all runs, have cost, to the tick.
 
-A day is the UTC day on which an answer arrived. Runs that were removed since are in the sums, and found by
-their id. What answers that nobody could read may have cost is not; it stands beside them: probably (about),
-and at most. Of removed runs the event of their removal has it.
+A day is the UTC day on which an answer arrived. Runs that were removed since are in the sums, and found
+by their id or name. What answers that nobody could read may have cost is not; it stands beside them:
+probably (about), and at most. Of removed runs the event of their removal has it.
 
 \b
 Example, the cost of each day, and a spreadsheet of everything:

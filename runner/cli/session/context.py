@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from runner import settings as settings_of
@@ -13,7 +14,7 @@ from runner.rules.errors import Unreachable, UsageError
 from runner.rules.states import AT_WORK, RunState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from sqlalchemy import Connection
 
@@ -149,9 +150,19 @@ def find_removed(connection: Connection, word: str) -> int | None:
 
 
 def find_events_of(connection: Connection, word: str) -> int:
-    """Return the id of the run whose events are meant; one that was removed by its id, or by its name.
+    """Return the id of the run whose events are meant; it may have been removed. Raises UsageError."""
+    return _also_removed(connection, word, find_working_run)
 
-    Of several removed runs of a name the last one is meant. Raises UsageError.
+
+def find_costs_of(connection: Connection, word: str) -> int:
+    """Return the id of the run whose costs are meant; it may have been removed. Raises UsageError."""
+    return _also_removed(connection, word, partial(find_run, removing=True))
+
+
+def _also_removed(connection: Connection, word: str, find: Callable[[Connection, str], RunRow]) -> int:
+    """Return the id of the run that `find` finds, or that was removed: by its id, or by its name.
+
+    Of several removed runs of a name the last one is meant. Raises UsageError as `find` does.
     """
     from runner.db import event_log
 
@@ -159,18 +170,12 @@ def find_events_of(connection: Connection, word: str) -> int:
     if removed is not None:
         return removed
     try:
-        return find_working_run(connection, word).id
+        return find(connection, word).id
     except UsageError:
         removed = event_log.removed_run(connection, word)
         if removed is None:
             raise
         return removed
-
-
-def find_costs_of(connection: Connection, word: str) -> int:
-    """Return the id of the run whose costs are meant; a run that was removed is found by its id."""
-    removed = find_removed(connection, word)
-    return find_run(connection, word, removing=True).id if removed is None else removed
 
 
 def _is_run_id(word: str) -> bool:
