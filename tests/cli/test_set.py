@@ -116,6 +116,8 @@ def test_the_object_has_what_changed(place: Place) -> None:
         ("set 1", "error: nothing to set"),
         ("set 1 --reason because", "error: nothing to set"),
         ("set 9 --rpm 5", "error: there is no run 9"),
+        ("set '' --rpm 5", 'error: there is no run ""\n'),
+        (f"set {'n' * 10_000} --rpm 5", f"error: there is no run {'n' * 79}…\n"),
         ("set 1 --rpm 0", "'0' is neither a number from 1 up nor none"),
         ("set 1 --budget -1", "is no amount in US dollars"),
         ("set 1 --fail-on short", "'short' is none of length, refusal, empty"),

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 LOST_FIX: Final = "put it back, or begin anew: runner run FILE"
 _BEGUN: Final = (*AT_WORK, RunState.LOADING)
+_NAME_LENGTH: Final = 80  # of a name in a sentence
 
 
 def read_settings(flags: Mapping[str, object] | None = None) -> Settings:
@@ -185,8 +186,13 @@ def _is_run_id(word: str) -> bool:
 def _no_such_run(word: str, known: Sequence[RunRow]) -> UsageError:
     nights = [run.name for run in known if run.stem == word]  # the newest first
     near = nights or difflib.get_close_matches(word, [run.name for run in known], n=1)
-    meant = f'; did you mean "{near[0]}"?' if near else ""
-    return UsageError(f"there is no run {word}{meant}", fix="runner list shows the runs")
+    meant = f'; did you mean "{_shown(near[0])}"?' if near else ""
+    named = _shown(word) or '""'
+    return UsageError(f"there is no run {named}{meant}", fix="runner list shows the runs")
+
+
+def _shown(name: str) -> str:
+    return name if len(name) <= _NAME_LENGTH else f"{name[: _NAME_LENGTH - 1]}…"
 
 
 def latest_run(connection: Connection) -> RunRow:
