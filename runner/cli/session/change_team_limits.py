@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 from runner.cli.session.context import require_key
 from runner.db import stored_team_limits, trail
 from runner.db.stored_options import OptionsChange
-from runner.embedded.engine_record import read_alive
-from runner.embedded.state_folder import StateFolder
 from runner.rules.errors import UserError
 from runner.rules.event_kinds import EventKind
 
@@ -66,7 +64,7 @@ def _hand_over(
 
     An engine that was killed leaves the socket of its Valkey.
     """
-    if settings.redis_url is None and read_alive(StateFolder(settings.home).engine_json) is None:
+    if settings.embedded and not _has_engine(settings):
         return None
     from runner.limiter.hand_over_limits import hand_over  # with redis-py
 
@@ -75,3 +73,10 @@ def _hand_over(
     except UserError as error:
         return error
     return None
+
+
+def _has_engine(settings: Settings) -> bool:
+    from runner.embedded.engine_record import read_alive
+    from runner.embedded.state_folder import StateFolder
+
+    return read_alive(StateFolder(settings.home).engine_json) is not None
