@@ -30,6 +30,14 @@ with DraftFile(Path(sys.argv[1])) as draft:
     time.sleep(60)
 """
 
+AGAIN_AND_AGAIN = """
+import sys
+from pathlib import Path
+from runner.tables.draft_file import write_whole
+for number in range(1_000):
+    write_whole(Path(sys.argv[1]), str(number))
+"""
+
 
 def test_a_published_draft_is_there_with_its_digest_and_its_lines(tmp_path: Path) -> None:
     """The facts returned are those of the bytes on disk."""
@@ -78,6 +86,19 @@ def test_a_draft_of_a_killed_process_is_removed_by_the_next_one_a_living_one_is_
         write_whole(target, "second")
         assert [target] == list(tmp_path.iterdir())
     assert target.read_text() == "second"
+
+
+def test_commands_that_write_the_same_file_at_once_take_no_draft_from_each_other(tmp_path: Path) -> None:
+    """A draft that was made and is not locked yet looks like one that a crash has left."""
+    target = tmp_path / "out.jsonl"
+    writers = [
+        subprocess.Popen([sys.executable, "-c", AGAIN_AND_AGAIN, str(target)], stderr=subprocess.PIPE)
+        for _ in range(4)
+    ]
+    ends = [(writer.communicate()[1].decode()[-200:], writer.returncode) for writer in writers]
+
+    assert ends == [("", 0)] * 4
+    assert [*tmp_path.iterdir()] == [target]
 
 
 def test_a_file_keeps_the_permissions_it_was_given(tmp_path: Path) -> None:
