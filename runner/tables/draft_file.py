@@ -198,7 +198,8 @@ def _open_part(target: Path) -> tuple[Path, int]:
         part = target.with_name(draft_name(target.name))
         fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
         with suppress(OSError):  # some network file systems have no locks; there no draft is removed either
-            fcntl.flock(fd, fcntl.LOCK_EX)  # waits for a `_remove_stale` that has locked it and removes it next
+            # This waits for a `_remove_stale` that has locked the draft and removes it next.
+            fcntl.flock(fd, fcntl.LOCK_EX)
         if os.fstat(fd).st_nlink:
             return part, fd
         os.close(fd)
