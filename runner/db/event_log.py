@@ -133,6 +133,13 @@ def removed_run(connection: Connection, name: str) -> int | None:
     return None if found is None else int(found)
 
 
+def names_of_removed_runs(connection: Connection) -> dict[int, str]:
+    """Return the names that removed runs had, by their ids."""
+    query = text("SELECT run_id, run_name FROM operator_events WHERE kind = :removed ORDER BY id")
+    found = connection.execute(query, {"removed": EventKind.REMOVED})
+    return {run_id: name for run_id, name in found if run_id}
+
+
 def _of_kinds(wanted: EventFilter) -> str:
     """Return the condition on kinds where another index is read: `|| ''` keeps that of kinds out."""
     listed = ", ".join(f"'{kind}'" for kind in wanted.kinds)

@@ -81,12 +81,6 @@ def record_operator_event(
     return _insert(connection, "operator_events", columns | _by(actor, old, new))
 
 
-def names_of_removed_runs(connection: Connection) -> dict[int, str]:
-    """Return the names that removed runs had, by their ids."""
-    query = text("SELECT run_id, run_name FROM operator_events WHERE kind = :kind ORDER BY id")
-    return {run_id: name for run_id, name in connection.execute(query, {"kind": EventKind.REMOVED}) if run_id}
-
-
 def set_since_pause(connection: Connection, run_id: int) -> frozenset[str]:
     """Return the names of the options that commands have set since a run was last paused."""
     query = text(

@@ -11,7 +11,7 @@ from runner.cli.printing import print_escaped, print_json
 from runner.cli.render import text
 from runner.cli.render.costs_table import CostReport, costs_csv, costs_table, grouped_costs, total_costs
 from runner.cli.session.context import existing_database, find_costs_of, read_settings
-from runner.db import daily_costs, runs, trail
+from runner.db import daily_costs, event_log, runs
 from runner.db.session import clock_ms
 from runner.rules.json_object import SCHEMA
 
@@ -46,7 +46,7 @@ def command(run: str | None, *, by: tuple[str, ...], as_csv: bool, as_json: bool
     """Show what the answers of RUN (an id or a name), or of all runs, have cost, to the tick."""
     with existing_database(read_settings()) as database, database.read() as connection:
         found = daily_costs.read(connection, find_costs_of(connection, run) if run else None)
-        names = trail.names_of_removed_runs(connection)
+        names = event_log.names_of_removed_runs(connection)
         names |= {row.id: row.name for row in runs.all_runs(connection)}
         now_ms = clock_ms(connection)
     groups = [name for name in _GROUPS if name in by] or list(_GROUPS)
