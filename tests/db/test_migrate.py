@@ -256,29 +256,24 @@ def test_an_older_engine_at_work_is_named_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, named: str
 ) -> None:
     """Without a wait: it is ready, so it will not upgrade the database any more."""
-    clock = SleptClock()
-    monkeypatch.setattr(upgrade, "time", clock)
-    home = StateFolder(tmp_path)
-    home.prepare()
-    database = Database(f"sqlite:///{home.path / 'runner.db'}")
-    migrate.upgrade(database, None)
-    with database.write() as connection:
-        connection.execute(text("UPDATE alembic_version SET version_num = '0008'"))
-    engine = home.engine_lock()
-    engine.acquire_exclusive()
-    engine_record.write(home.engine_json, engine_of_version(version))
+    refused = refused_at_once(tmp_path, monkeypatch, schema="0008", version=version)
 
-    with pytest.raises(UsageError, match=named) as refused:
-        upgrade.upgrade_if_needed(home, database)
-    database.close()
-    engine.release()
-    assert clock.now_s == 0
-    assert f"(process {os.getpid()})" in str(refused.value)
-    assert f"`kill {os.getpid()}`" in refused.value.fix
+    assert named in str(refused)
+    assert f"(process {os.getpid()})" in str(refused)
+    assert f"`kill {os.getpid()}`" in refused.fix
 
 
 def test_a_newer_engine_at_work_is_named_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its database is of a newer version, whatever the engine does."""
+    refused = refused_at_once(tmp_path, monkeypatch, schema="9999", version="9.0")
+
+    assert "made by a newer runner" in str(refused)
+
+
+def refused_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, schema: str, version: str
+) -> UsageError:
+    """Return how the upgrade of a database is refused, without a wait, beside an engine that is ready."""
     clock = SleptClock()
     monkeypatch.setattr(upgrade, "time", clock)
     home = StateFolder(tmp_path)
@@ -286,16 +281,17 @@ def test_a_newer_engine_at_work_is_named_at_once(tmp_path: Path, monkeypatch: py
     database = Database(f"sqlite:///{home.path / 'runner.db'}")
     migrate.upgrade(database, None)
     with database.write() as connection:
-        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        connection.execute(text("UPDATE alembic_version SET version_num = :schema"), {"schema": schema})
     engine = home.engine_lock()
     engine.acquire_exclusive()
-    engine_record.write(home.engine_json, engine_of_version("9.0"))
+    engine_record.write(home.engine_json, engine_of_version(version))
 
-    with pytest.raises(UsageError, match="made by a newer runner"):
+    with pytest.raises(UsageError) as refused:
         upgrade.upgrade_if_needed(home, database)
     database.close()
     engine.release()
     assert clock.now_s == 0
+    return refused.value
 
 
 def engine_of_version(version: str) -> engine_record.EngineRecord:
