@@ -5,7 +5,6 @@ A GET is never cancelled, and the HTTP client never repeats one: the API hands a
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,8 @@ from runner.rules.replies.reply import Classification, Outcome
 from runner.rules.replies.reply_table import RATE_LIMITED
 
 if TYPE_CHECKING:
+    import asyncio
+
     from runner.api.client import XAIClient
     from runner.db.leases import ClaimedJob
     from runner.engine.disk_space import DiskSpace
@@ -92,7 +93,7 @@ class Fetcher:
     ) -> PollState:
         bucket = self._buckets.name(job.model)
         return PollState(
-            paused_s=self._limiter.paused_until(bucket) - asyncio.get_running_loop().time(),
+            paused_s=self._limiter.paused_s(bucket),
             needs_slot=is_charged,
             has_slot=slot is not None,
             is_slot_usable=slot is not None and self._limiter.usable(slot),

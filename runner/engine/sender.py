@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -14,6 +13,7 @@ from runner.rules.replies import reply
 from runner.rules.replies.reply import Outcome
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable
 
     from runner.api.client import XAIClient
@@ -107,7 +107,7 @@ class Sender:
         return sent
 
     async def _send(self, attempt: ReadyAttempt) -> Exchange | NotSent:
-        await _wait_for(attempt.slot)
+        await self._limiter.wait_for(attempt.slot)
         if not await self._health.is_path_open():
             return NotSent(cause=Cause(code=PATH_BLOCKED))
         async with self._http_slots:
@@ -150,9 +150,3 @@ class Sender:
         self._limiter.announce(slot.bucket, *limits)
         self._monitor.note_limits(slot.bucket, *limits)
         return reply.classify_submit(answer, now_s=sent_at_ms / 1000, secrets=api.secrets), answer
-
-
-async def _wait_for(slot: Slot) -> None:
-    delay_s = slot.fire_at - asyncio.get_running_loop().time()
-    if delay_s > 0:
-        await asyncio.sleep(delay_s)

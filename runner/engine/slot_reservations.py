@@ -59,7 +59,7 @@ class SlotReservations:
                 log.warning("limiter.unavailable cause=%s", error)
                 return None
             if grant.slots:
-                await asyncio.sleep(grant.slots[0].fire_at - asyncio.get_running_loop().time())
+                await self._limiter.wait_for(grant.slots[0])
                 return grant.slots[0]
             await asyncio.sleep(grant.retry_after_s or 0.0)
         return None

@@ -51,14 +51,20 @@ class Bucket:
     """Merges concurrent requests and updates into one round trip.
 
     `new_call_id` returns an id that no other call has. `restore` is awaited when Redis was found empty.
-    Times are loop times. As of `refreshed_at`: `polls_charged`, whether polls need slots, and `in_force`, the
-    limits of all requests.
+    Times are those of `clock`. As of `refreshed_at`: `polls_charged`, whether polls need slots, and
+    `in_force`, the limits of all requests.
     """
 
     def __init__(
-        self, name: str, store: Store, new_call_id: Callable[[], str], restore: Callable[[], Awaitable[None]]
+        self,
+        name: str,
+        store: Store,
+        new_call_id: Callable[[], str],
+        restore: Callable[[], Awaitable[None]],
+        clock: Callable[[], float],
     ) -> None:
         self.name = name
+        self._clock = clock
         self.paused_until = 0.0
         self.polls_charged = False
         self.in_force = RateLimits()
@@ -124,7 +130,7 @@ class Bucket:
 
     def refresh_soon(self) -> None:
         """Start a round trip in the background when the last one is more than REFRESH_S ago."""
-        now = asyncio.get_running_loop().time()
+        now = self._clock()
         if now - max(self.refreshed_at, self._refresh_started_at) > REFRESH_S:
             self._refresh_started_at = now
             self._flush_now()
@@ -188,7 +194,6 @@ class Bucket:
             self._flush_in(delay_s)
 
     async def _round_trip(self, requests: list[SlotRequests], updates: PendingUpdates) -> None:
-        loop = asyncio.get_running_loop()
         call_id = self._new_call_id()
         queue = fair_order(requests, self._polls_in_a_row)
         if requests:
@@ -200,7 +205,7 @@ class Bucket:
         self.polls_charged = bool(charged)
         if self._fallback_limits is not None:
             self.in_force = RateLimits(rpm=in_force[0], tpm=in_force[1], rps=in_force[2])
-        self.refreshed_at = now = loop.time()
+        self.refreshed_at = now = self._clock()
         if pause_us:
             self.paused_until = max(self.paused_until, now + pause_us / 1e6)
         parts: defaultdict[SlotRequests, list[Slot]] = defaultdict(list)
@@ -223,7 +228,7 @@ class Bucket:
     ) -> list[Any]:
         """Return the script's reply. An emptied Redis is restored first, but only if slots are requested."""
         while True:
-            message = updates.message(asyncio.get_running_loop().time(), places)
+            message = updates.message(self._clock(), places)
             message |= {
                 "call_id": call_id,
                 "wanted": [_wanted(tokens, places.of_request(one.run_limits)) for one, tokens in queue],

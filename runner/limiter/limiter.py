@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 import uuid
 from typing import TYPE_CHECKING, Final
 
@@ -29,6 +30,7 @@ __all__ = ["BucketView", "Grant", "Limiter", "LimiterUnavailable", "RateLimits",
 HORIZON_S: Final = 0.4  # slots are granted this far ahead
 LATE_S_MAX: Final = 0.5  # a slot used later than this could meet the slots of other processes
 UNLIMITED_REFRESH_S: Final = 0.25  # how often the pauses of other processes are read when there are no limits
+TIMER_S: Final = 0.001  # uvloop's timers count whole milliseconds; a shorter sleep would not wait at all
 CLOSE_S: Final = 2.0  # at most, for the last updates
 
 
@@ -39,7 +41,10 @@ class Limiter:
     empty, and no slot is granted before. `team_limits` returns those that were set for the team; they
     are set again in the same step. The limit in force of a model is the team's, but no more than the
     announced one; else the announced one; else the fallback. 0 is no limit. A run may have limits of its own
-    besides, which bind that run alone. Times are loop times.
+    besides, which bind that run alone.
+
+    Times are those of `clock`, and not of the loop: uvloop's count whole milliseconds and may be early
+    (docs/decisions/0072).
     """
 
     def __init__(
@@ -50,7 +55,9 @@ class Limiter:
         team_limits: Callable[[], Awaitable[NamedTeamLimits]],
         window_s: float = 60.0,
         second_s: float = 1.0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._clock = clock
         self._store = Store(redis, window_s=window_s, second_s=second_s)
         self._rebuild, self._team_limits = rebuild, team_limits
         self._rebuild_lock = asyncio.Lock()
@@ -86,9 +93,9 @@ class Limiter:
         its = self._bucket(bucket)
         has_own = run_limits is not None and not run_limits.is_unlimited
         if not has_own and await self._is_unlimited(its, fallback_limits):
-            now = asyncio.get_running_loop().time()
-            if its.paused_until > now:
-                return Grant(slots=[], retry_after_s=min(its.paused_until - now, RETRY_AFTER_S_MAX))
+            if paused_s := self.paused_s(bucket):
+                return Grant(slots=[], retry_after_s=min(paused_s, RETRY_AFTER_S_MAX))
+            now = self._clock()
             slots = [Slot(id="", bucket=bucket, fire_at=now) for _ in tokens]
             return Grant(slots=slots, retry_after_s=None, cost=its.in_force.minutes_of(tokens))
         return await its.request_slots(
@@ -97,25 +104,28 @@ class Limiter:
 
     async def _is_unlimited(self, its: Bucket, fallback_limits: RateLimits) -> bool:
         """Return whether a model had no limit when that was last read, at most UNLIMITED_REFRESH_S ago."""
-        is_old = asyncio.get_running_loop().time() - its.refreshed_at > UNLIMITED_REFRESH_S
+        is_old = self._clock() - its.refreshed_at > UNLIMITED_REFRESH_S
         if its.in_force.is_unlimited and is_old:
             await its.request_slots([], fallback_limits, 0.0)
         return its.in_force.is_unlimited
+
+    async def wait_for(self, slot: Slot) -> None:
+        """Return at the time of a slot, never before it."""
+        while (left_s := slot.fire_at - self._clock()) > 0:  # noqa: ASYNC110 - it waits for a time, no event
+            await asyncio.sleep(max(left_s, TIMER_S))
 
     def usable(self, slot: Slot) -> bool:
         """Return whether a slot may be used now: no pause began, and it is not late.
 
         Check right before sending. Release an unusable slot and request another.
         """
-        now = asyncio.get_running_loop().time()
-        is_late = slot.id != "" and now - slot.fire_at > LATE_S_MAX
-        return not is_late and self.paused_until(slot.bucket) <= now
+        is_late = slot.id != "" and self._clock() - slot.fire_at > LATE_S_MAX
+        return not is_late and not self.paused_s(slot.bucket)
 
     def confirm(self, slot: Slot) -> None:
         """Record that a reply arrived now, or that sending ended without one."""
         if slot.id:
-            now = asyncio.get_running_loop().time()
-            self._bucket(slot.bucket).record(PendingUpdates(confirmed=[(slot.id, now)]))
+            self._bucket(slot.bucket).record(PendingUpdates(confirmed=[(slot.id, self._clock())]))
 
     def release(self, slot: Slot) -> None:
         """Return an unused slot: nothing was sent."""
@@ -132,7 +142,7 @@ class Limiter:
 
     def pause(self, bucket: str, seconds: float, *, rate_limited: bool) -> None:
         """Pause all processes; a longer pause stays. `rate_limited`: after a 429; uses less of the limits."""
-        until = asyncio.get_running_loop().time() + seconds
+        until = self._clock() + seconds
         self._bucket(bucket).record(PendingUpdates(pause_until=until, rate_limited=rate_limited))
 
     def record_poll(self, bucket: str, *, refused: bool) -> None:
@@ -149,15 +159,17 @@ class Limiter:
         """Share the limits that a reply's headers announced; None where they announced none."""
         self._bucket(bucket).announce(rpm, tpm)
 
-    def paused_until(self, bucket: str) -> float:
-        """Return the end of the current pause of all processes (loop time), as last read; 0 for none."""
+    def paused_s(self, bucket: str) -> float:
+        """Return how long the pause of all processes still lasts, as last read; 0 for none."""
         its = self._buckets.get(bucket)
-        return its.paused_until if its is not None else 0.0
+        return max(0.0, its.paused_until - self._clock()) if its is not None else 0.0
 
     def _bucket(self, name: str) -> Bucket:
         its = self._buckets.get(name)
         if its is None:
-            its = self._buckets[name] = Bucket(name, self._store, self._new_call_id, self._restore)
+            its = self._buckets[name] = Bucket(
+                name, self._store, self._new_call_id, self._restore, self._clock
+            )
         return its
 
     def _new_call_id(self) -> str:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, kw_only=True)
 class PendingUpdates:
-    """Updates by slot id. Times are loop times."""
+    """Updates by slot id. Times are those of the limiter's clock."""
 
     confirmed: list[tuple[str, float]] = field(default_factory=list)  # (slot id, time of the reply)
     settled: list[tuple[str, int]] = field(default_factory=list)  # (slot id, tokens used)

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slot:
-    """Send not before `fire_at` (loop time), then `confirm` or `release` it. The id is "" without limits."""
+    """Send not before `fire_at`, a time of the limiter's clock; then `confirm` or `release` it.
+
+    The id is "" without limits.
+    """
 
     id: str
     bucket: str

@@ -120,7 +120,12 @@ class Client:
 
     def __init__(self, shared: SharedState, store: Store, seed: int) -> None:
         self._shared = shared
-        self._limiter = Limiter(connect("redis://nowhere"), rebuild=_no_history, team_limits=_nothing_set)
+        self._limiter = Limiter(
+            connect("redis://nowhere"),
+            rebuild=_no_history,
+            team_limits=_nothing_set,
+            clock=asyncio.get_running_loop().time,
+        )
         self._limiter._store = store
         self._turns = Turns(random.Random(seed))
         self._queues = [Queue() for _ in shared.case.runs]
@@ -207,7 +212,8 @@ class Client:
     async def _post(self, slot: Slot, run: int) -> None:
         shared, loop = self._shared, asyncio.get_running_loop()
         its = shared.case.runs[run]
-        await asyncio.sleep(slot.fire_at - loop.time() + shared.chance.expovariate(1 / WAKE_S))
+        await self._limiter.wait_for(slot)
+        await asyncio.sleep(shared.chance.expovariate(1 / WAKE_S))
         if not self._limiter.usable(slot):
             self._limiter.release(slot)
             self._record_reply(run, again=True)

@@ -218,7 +218,7 @@ def test_a_safety_refusal_fails_the_job_with_its_possible_fee(opened: Opened) ->
         assert jobs_by_state(driver) == {"failed": 8}
         assert driver.count("ticks", "possible_extra") > 0
         shared = stages.worker.shared
-        assert shared.limiter.paused_until(shared.buckets.name("grok-4.3")) == 0.0
+        assert shared.limiter.paused_s(shared.buckets.name("grok-4.3")) == 0.0
 
 
 @SQLITE

@@ -118,7 +118,7 @@ GUARDS = (
         name="confirming a slot in the limiter",
         without_it="a slow network leads to more requests in a window than allowed",
         file="runner/limiter/limiter.py",
-        old="            self._bucket(slot.bucket).record(PendingUpdates(confirmed=[(slot.id, now)]))",
+        old="            self._bucket(slot.bucket).record(PendingUpdates(confirmed=[(slot.id, self._clock())]))",
         new="            self._bucket(slot.bucket).record(PendingUpdates())",
         tests="tests/limiter -m 'not soak'",
     ),
@@ -137,7 +137,7 @@ GUARDS = (
             "                tokens, fallback_limits, horizon_s, run_limits=run_limits, is_poll=is_poll\n"
             "            )\n"
             "        except LimiterUnavailable:\n"
-            "            now = asyncio.get_running_loop().time()\n"
+            "            now = self._clock()\n"
             '            slots = [Slot(id="", bucket=bucket, fire_at=now) for _ in tokens]\n'
             "            return Grant(slots=slots, retry_after_s=None)\n"
         ),
@@ -150,6 +150,14 @@ GUARDS = (
         old="                await self._store.restore(await self._rebuild(), await self._team_limits())\n",
         new="                await self._store.restore({}, await self._team_limits())\n",
         tests="tests/limiter/test_limiter.py -k rebuilt",
+    ),
+    Guard(
+        name="the wait for a slot's time",
+        without_it="a request too many in a minute, since a timer was early",
+        file="runner/limiter/limiter.py",
+        old="        while (left_s :=",
+        new="        if (left_s :=",
+        tests="tests/limiter/test_exact_times.py",
     ),
     Guard(
         name="versions of a team's limits",

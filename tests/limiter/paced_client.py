@@ -77,7 +77,7 @@ class Client:
 
     async def _post(self, slot: Slot, asked_at: float) -> None:
         now = asyncio.get_running_loop().time
-        await asyncio.sleep(slot.fire_at - now())
+        await self._limits.wait_for(slot)
         if not self._limits.usable(slot):
             self._limits.release(slot)
             return
