@@ -14,7 +14,7 @@ from celery import Celery
 
 from runner import celery_variables
 from runner import settings as settings_of
-from runner.db import workers
+from runner.db.workers import workers
 
 if TYPE_CHECKING:
     from runner.db.session import Database

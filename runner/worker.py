@@ -28,11 +28,11 @@ from celery.utils.nodenames import default_nodename, host_format
 from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError
 
-from runner.db.driver_errors import as_user_error, first_line, is_refused, is_unavailable
+from runner.db.connection.driver_errors import as_user_error, first_line, is_refused, is_unavailable
 from runner.embedded import bug_report, log_redaction, processes, system_errors
-from runner.engine.loop_thread import LoopThread
+from runner.engine.process.loop_thread import LoopThread
+from runner.engine.process.watchdog import Watchdog, end_process
 from runner.engine.stages import open_stages
-from runner.engine.watchdog import Watchdog, end_process
 from runner.evals.night.detached_nights import DetachedNights
 from runner.limiter import refused_commits
 from runner.limiter.reaper_turn import ReaperTurn

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sqlalchemy import text
 
-from runner.db.trail import Actor, CommandEvent
+from runner.db.events.trail import Actor, CommandEvent
 
 if TYPE_CHECKING:
     from runner.db.session import Database

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from run_driver import COST, NOW_MS, RunDriver, new_job, received, settled
 
-from runner.db import new_jobs, new_rows, result_moves, runs
-from runner.db.job_ids import job_id
-from runner.db.new_rows import NewRow
-from runner.db.outcomes import Cause
-from runner.db.runs import RunOptions
+from runner.db.intake import new_jobs, new_rows
+from runner.db.intake.new_rows import NewRow
+from runner.db.jobs.job_ids import job_id
+from runner.db.moves import result_moves
+from runner.db.moves.outcomes import Cause
+from runner.db.runs import runs
+from runner.db.runs.runs import RunOptions
 from runner.rules.labels.row_status import RowStatus
 from runner.rules.states import Event, JobState
 from runner.tables.pyarrow_import import import_pyarrow

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import text
 
-from runner.db.counters import Deltas
-from runner.db.job_ids import JOB_ID_SHIFT
+from runner.db.counts.counters import Deltas
+from runner.db.jobs.job_ids import JOB_ID_SHIFT
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

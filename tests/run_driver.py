@@ -9,14 +9,18 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from sqlalchemy import text
 
-from runner.db import counters, job_moves, leases, new_jobs, result_moves, runs
-from runner.db.counters import Deltas
-from runner.db.job_ids import job_id
-from runner.db.leases import ClaimedJob, Lease
-from runner.db.new_jobs import NewJob
-from runner.db.outcomes import Accepted, Cause, Cost, LabelCheck, PollAgain, Requeue, Settled
-from runner.db.results import Received
-from runner.db.runs import RunOptions
+from runner.db.answers.results import Received
+from runner.db.counts import counters
+from runner.db.counts.counters import Deltas
+from runner.db.intake import new_jobs
+from runner.db.intake.new_jobs import NewJob
+from runner.db.jobs.job_ids import job_id
+from runner.db.moves import job_moves, result_moves
+from runner.db.moves.outcomes import Accepted, Cause, Cost, LabelCheck, PollAgain, Requeue, Settled
+from runner.db.runs import runs
+from runner.db.runs.runs import RunOptions
+from runner.db.workers import leases
+from runner.db.workers.leases import ClaimedJob, Lease
 from runner.rules.costs.uncertain_cost import UncertainCost
 from runner.rules.requests import output_estimate
 from runner.rules.states import Event, JobState

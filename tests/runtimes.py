@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from runner import settings
-from runner.engine.fetch_failures import FetchFailures
-from runner.engine.fetch_health import FetchHealth
-from runner.engine.loop_thread import LoopThread
-from runner.engine.refused_models import RefusedModels
+from runner.engine.collecting.fetch_failures import FetchFailures
+from runner.engine.collecting.fetch_health import FetchHealth
+from runner.engine.process.loop_thread import LoopThread
+from runner.engine.sending.refused_models import RefusedModels
 from runner.engine.stages import open_stages
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runner.db.session import Database
-    from runner.engine.active_runs import ActiveRun
+    from runner.engine.runs.active_runs import ActiveRun
     from runner.settings import Settings
 
 

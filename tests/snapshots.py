@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runner.cli.snapshot import Snapshot
-from runner.db import run_snapshot
-from runner.db.run_snapshot import Part
+from runner.db.runs import run_snapshot
+from runner.db.runs.run_snapshot import Part
 
 if TYPE_CHECKING:
     from runner.db.session import Database

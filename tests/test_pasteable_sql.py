@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 from pasteable_sql import last_updates, pasteable
 from run_driver import new_run, requeue_row
 
-from runner.db import bulk, job_moves
-from runner.db.guarded_update import REFUSED
+from runner.db import bulk
+from runner.db.moves import job_moves
+from runner.db.moves.guarded_update import REFUSED
 from runner.rules.states import JobState
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 TESTS: Final = Path(__file__).parent
 FAILING: Final = """
 from run_driver import new_run, requeue_row
-from runner.db import job_moves
+from runner.db.moves import job_moves
 from runner.rules.states import JobState
 
 def test_that_fails(database):

@@ -342,7 +342,7 @@ def refuse_two_models(model_for_all: str | None) -> None:
 
 
 def _complete_runs(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    from runner.cli.session.run_names import complete_runs  # only a shell that completes needs it
+    from runner.cli.session.completion.run_names import complete_runs  # only a shell that completes needs it
 
     return complete_runs(incomplete)
 

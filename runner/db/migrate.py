@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from runner.db import database_checks, driver_errors
-from runner.db.driver_errors import database_error
+from runner.db.connection import database_checks, driver_errors
+from runner.db.connection.driver_errors import database_error
 from runner.rules.errors import UsageError
 from runner.rules.servers.database_fault import DatabaseFault
 from runner.rules.servers.postgres_errors import INCOMPLETE, NO_SCHEMA_RIGHTS

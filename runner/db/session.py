@@ -12,10 +12,10 @@ from sqlalchemy import Connection, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from runner.db import driver_errors
-from runner.db.postgres_engine import postgres_engine
-from runner.db.sqlite_engine import DatabaseFile, sqlite_engine
-from runner.db.statement_timeout import StatementTimeout
+from runner.db.connection import driver_errors
+from runner.db.connection.postgres_engine import postgres_engine
+from runner.db.connection.sqlite_engine import DatabaseFile, sqlite_engine
+from runner.db.connection.statement_timeout import StatementTimeout
 from runner.rules.errors import UsageError
 from runner.rules.servers import server_url
 from runner.rules.servers.postgres_url import with_host_parameters

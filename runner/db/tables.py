@@ -407,7 +407,7 @@ class RunCounter(Base):
 
 
 class RunSeries(Base):
-    """The numbers of a run over time, in buckets of 10 s, 1 or 10 minutes; `db.run_series` says how.
+    """The numbers of a run over time, in buckets of 10 s, 1 or 10 minutes; `db.counts.run_series` says how.
 
     A bucket begins at `at_ms` and ends with the `width_s` of the clock in which it begins: a run that is
     started again begins one in between. The sums over all buckets of a run are its counters.

@@ -150,9 +150,9 @@ class Engine:
             self._write_record()
 
     def _recover(self) -> None:
-        from runner.engine.cost_bounds import price_basis
-        from runner.engine.host_id import EMBEDDED
+        from runner.engine.process.host_id import EMBEDDED
         from runner.engine.recovery.dead_workers import recover_host
+        from runner.engine.runs.cost_bounds import price_basis
 
         settings, now_ms = self._settings, self._database.now_ms()
         pricing = price_basis(settings.base_url, settings.prices)
@@ -160,9 +160,9 @@ class Engine:
 
     def _check(self) -> None:
         """Read the workload; kill workers whose heartbeat has stalled."""
-        from runner.db import workers
+        from runner.db.workers import workers
         from runner.embedded import workload
-        from runner.engine.host_id import EMBEDDED
+        from runner.engine.process.host_id import EMBEDDED
 
         self._workload = workload.read(self._database)
         self._checked_at = time.monotonic()

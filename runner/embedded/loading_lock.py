@@ -6,7 +6,7 @@ import hashlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from runner.db import new_jobs
+from runner.db.intake import new_jobs
 from runner.embedded.state_folder import StateFolder
 
 if TYPE_CHECKING:

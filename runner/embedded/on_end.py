@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from typing import IO, TYPE_CHECKING, Any
 
-from runner.db import run_snapshot, runs
-from runner.db.run_snapshot import Part
+from runner.db.runs import run_snapshot, runs
+from runner.db.runs.run_snapshot import Part
 from runner.embedded.user_command import call_on_end
 from runner.output.file_owner import files_of_run
 from runner.rules.json_object import encoded
 
 if TYPE_CHECKING:
-    from runner.db.run_snapshot import RunSnapshot
+    from runner.db.runs.run_snapshot import RunSnapshot
     from runner.db.session import Database
     from runner.embedded.state_folder import StateFolder
 

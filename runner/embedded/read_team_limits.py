@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from runner.db import stored_team_limits
 from runner.db.stored_team_limits import HostSettings
-from runner.engine.host_id import EMBEDDED
+from runner.engine.process.host_id import EMBEDDED
 from runner.rules.sending.team_limits import TeamLimits
 
 if TYPE_CHECKING:

@@ -57,7 +57,7 @@ def _of_the_system(error: OSError) -> UserError | None:
 
 
 def _of_the_database(error: Exception) -> UserError | None:
-    from runner.db import driver_errors
+    from runner.db.connection import driver_errors
     from runner.db.session import parse_url
 
     if not isinstance(error, driver_errors.DRIVER_ERRORS):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from runner.db import counters, runs
+from runner.db.counts import counters
 from runner.db.evaluation import night_runs
+from runner.db.runs import runs
 from runner.rules.states import AT_WORK, JobState
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from runner.rules.sending import submit_plan
 from runner.rules.sending.submit_plan import SendState
 
 if TYPE_CHECKING:
-    from runner.engine.in_flight import InFlight
-    from runner.engine.sender import Exchange, NotSent, ReadyAttempt, Sender
-    from runner.engine.submit_outcomes import SubmitOutcomes
+    from runner.engine.process.in_flight import InFlight
+    from runner.engine.sending.sender import Exchange, NotSent, ReadyAttempt, Sender
+    from runner.engine.sending.submit_outcomes import SubmitOutcomes
 
 UNREPLIED_PER_CONNECTION: Final = 64
 

@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import DBAPIError
 
-from runner.db import orphans, result_moves, runs
-from runner.db.counters import Deltas
-from runner.db.driver_errors import first_line, is_unavailable
-from runner.db.job_ids import run_of
-from runner.engine import run_completion, settle
-from runner.engine.cost_bounds import TABLE_PRICES
+from runner.db.connection.driver_errors import first_line, is_unavailable
+from runner.db.counts.counters import Deltas
+from runner.db.jobs.job_ids import run_of
+from runner.db.moves import result_moves
+from runner.db.runs import runs
+from runner.db.workers import orphans
+from runner.engine.collecting import settle
 from runner.engine.recovery import dead_workers, expired_leases
+from runner.engine.runs import run_completion
+from runner.engine.runs.cost_bounds import TABLE_PRICES
 from runner.rules import needs
 from runner.rules.states import RunState
 
@@ -26,11 +29,11 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Row
 
-    from runner.db.outcomes import Settled
+    from runner.db.moves.outcomes import Settled
     from runner.db.session import Database
-    from runner.engine.cost_bounds import PriceBasis
-    from runner.engine.settle import Policy, StoredAnswer
-    from runner.engine.shared_clock import SharedClock
+    from runner.engine.collecting.settle import Policy, StoredAnswer
+    from runner.engine.process.shared_clock import SharedClock
+    from runner.engine.runs.cost_bounds import PriceBasis
 
 ROWS_MAX = 500
 log = logging.getLogger("runner.reaper")

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runner.api.client import XAIClient
-from runner.db import workers
+from runner.db.connection.statement_timeout import ANSWER_TIMEOUT_S
 from runner.db.session import Database
-from runner.db.statement_timeout import ANSWER_TIMEOUT_S
-from runner.engine.cost_bounds import PriceBasis, price_basis
-from runner.engine.disk_space import DiskSpace
-from runner.engine.group_commit import GroupCommit
-from runner.engine.host_id import host_id
-from runner.engine.shared_clock import SharedClock
-from runner.engine.spool import Spool
+from runner.db.workers import workers
+from runner.engine.process.host_id import host_id
+from runner.engine.process.shared_clock import SharedClock
+from runner.engine.runs.cost_bounds import PriceBasis, price_basis
+from runner.engine.storing.disk_space import DiskSpace
+from runner.engine.storing.group_commit import GroupCommit
+from runner.engine.storing.spool import Spool
 from runner.limiter.store import connect
 
 if TYPE_CHECKING:

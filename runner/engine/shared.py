@@ -7,24 +7,24 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from runner.api import account
-from runner.db import missing_answers
+from runner.db.answers import missing_answers
 from runner.db.stored_team_limits import HostSettings
-from runner.engine.active_runs import ActiveRuns
-from runner.engine.circuit_breaker import CircuitBreaker
-from runner.engine.fetch_outage import FetchOutage
-from runner.engine.follow_team_limits import TeamLimitsFollower
-from runner.engine.in_flight import InFlight
-from runner.engine.job_estimates import JobEstimates
-from runner.engine.leaser import Leaser
-from runner.engine.model_buckets import ModelBuckets
-from runner.engine.move_jobs import JobMover
-from runner.engine.poll_schedule import PollSchedule
-from runner.engine.rebuild_limiter import RecentSends
-from runner.engine.run_monitor import RunMonitor
-from runner.engine.slot_reservations import SlotReservations
-from runner.engine.spool_writer import SpoolWriter
-from runner.engine.team import Team
-from runner.engine.wakeups import Wakeups
+from runner.engine.collecting.fetch_outage import FetchOutage
+from runner.engine.collecting.poll_schedule import PollSchedule
+from runner.engine.limits.follow_team_limits import TeamLimitsFollower
+from runner.engine.limits.model_buckets import ModelBuckets
+from runner.engine.limits.rebuild_limiter import RecentSends
+from runner.engine.limits.team import Team
+from runner.engine.process.in_flight import InFlight
+from runner.engine.process.wakeups import Wakeups
+from runner.engine.runs.active_runs import ActiveRuns
+from runner.engine.runs.circuit_breaker import CircuitBreaker
+from runner.engine.runs.run_monitor import RunMonitor
+from runner.engine.sending.job_estimates import JobEstimates
+from runner.engine.sending.leaser import Leaser
+from runner.engine.sending.slot_reservations import SlotReservations
+from runner.engine.storing.move_jobs import JobMover
+from runner.engine.storing.spool_writer import SpoolWriter
 from runner.limiter.estimates import SharedEstimates
 from runner.limiter.hand_over_limits import LimitsHandOver
 from runner.limiter.limiter import Limiter
@@ -36,9 +36,9 @@ from runner.rules.sending.team_limits import TeamLimits
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from runner.db.leases import Lease
-    from runner.engine.group_commit import GroupCommit
+    from runner.db.workers.leases import Lease
     from runner.engine.runtime import Runtime
+    from runner.engine.storing.group_commit import GroupCommit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,29 +6,29 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from runner.engine.answered_at_once import AnswersAtOnce
-from runner.engine.attempt_recorder import AttemptRecorder
-from runner.engine.collect import Collector, FetchStarter
-from runner.engine.commit_reports import CommitReports
+from runner.engine.collecting.answered_at_once import AnswersAtOnce
+from runner.engine.collecting.collect import Collector, FetchStarter
+from runner.engine.collecting.fetch import Fetcher
+from runner.engine.collecting.fetch_failures import FetchFailures
+from runner.engine.collecting.fetch_health import FetchHealth
+from runner.engine.collecting.fetch_outcomes import FetchOutcomes
+from runner.engine.collecting.keep_answers import AnswerKeeper
 from runner.engine.dispatch import Dispatcher
-from runner.engine.fetch import Fetcher
-from runner.engine.fetch_failures import FetchFailures
-from runner.engine.fetch_health import FetchHealth
-from runner.engine.fetch_outcomes import FetchOutcomes
-from runner.engine.heartbeat import Heartbeat
-from runner.engine.keep_answers import AnswerKeeper
+from runner.engine.process.heartbeat import Heartbeat
+from runner.engine.process.supervisor import Supervisor
 from runner.engine.reaper import Reaper
-from runner.engine.refused_models import RefusedModels
 from runner.engine.runtime import open_runtime
-from runner.engine.send_checks import SendChecks
-from runner.engine.sender import Sender
+from runner.engine.sending.attempt_recorder import AttemptRecorder
+from runner.engine.sending.refused_models import RefusedModels
+from runner.engine.sending.send_checks import SendChecks
+from runner.engine.sending.sender import Sender
+from runner.engine.sending.submit import Submitter
+from runner.engine.sending.submit_failures import SubmitFailures
+from runner.engine.sending.submit_health import SubmitHealth
+from runner.engine.sending.submit_outcomes import SubmitOutcomes
+from runner.engine.sending.turns import Turns
 from runner.engine.shared import build_shared
-from runner.engine.submit import Submitter
-from runner.engine.submit_failures import SubmitFailures
-from runner.engine.submit_health import SubmitHealth
-from runner.engine.submit_outcomes import SubmitOutcomes
-from runner.engine.supervisor import Supervisor
-from runner.engine.turns import Turns
+from runner.engine.storing.commit_reports import CommitReports
 
 if TYPE_CHECKING:
     from collections.abc import Callable

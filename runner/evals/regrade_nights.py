@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from runner.db import runs
 from runner.db.evaluation import grades, nights
 from runner.db.evaluation.measurements import measurements
-from runner.db.trail import CommandEvent
+from runner.db.events.trail import CommandEvent
+from runner.db.runs import runs
 from runner.evals.grading.grade_measurement import grade_run
 from runner.evals.grading.suite_graders import grader_hashes, open_graders
 from runner.evals.night.stored_night import read_graded, read_night
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from runner.db.evaluation.measurements import MeasurementRow
     from runner.db.evaluation.nights import NightRow
+    from runner.db.events.trail import Actor
     from runner.db.session import Database
-    from runner.db.trail import Actor
     from runner.evals.night.stored_night import StoredNight
     from runner.rules.evaluation.suite.suite import Suite
 

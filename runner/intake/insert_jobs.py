@@ -6,10 +6,10 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from runner.db import new_jobs
-from runner.db.counters import Deltas
-from runner.db.frames import StoredFrame
-from runner.db.new_jobs import NewJob
+from runner.db.counts.counters import Deltas
+from runner.db.intake import new_jobs
+from runner.db.intake.frames import StoredFrame
+from runner.db.intake.new_jobs import NewJob
 from runner.intake.row_mapping import RowMapping
 from runner.intake.run_input import SkippedRow
 from runner.rules.labels.row_status import RowStatus

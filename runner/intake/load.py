@@ -6,9 +6,10 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from runner.db import new_jobs, removal, runs
-from runner.db.stored_options import options_in_force
-from runner.db.trail import CommandEvent
+from runner.db.events.trail import CommandEvent
+from runner.db.intake import new_jobs
+from runner.db.runs import removal, runs
+from runner.db.runs.stored_options import options_in_force
 from runner.intake.insert_jobs import JobInserter
 from runner.intake.new_run import new_run_name, refuse_another_run, refuse_name_of_night
 from runner.intake.other_content import other_content
@@ -26,9 +27,9 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from runner.db.runs import RunOptions, RunRow
+    from runner.db.events.trail import Actor
+    from runner.db.runs.runs import RunOptions, RunRow
     from runner.db.session import Database
-    from runner.db.trail import Actor
     from runner.intake.insert_jobs import Progress
     from runner.intake.run_input import RunInput
     from runner.rules.diagnostics import Diagnostic

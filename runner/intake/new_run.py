@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runner.db import occasions, runs
 from runner.db.evaluation import nights
+from runner.db.runs import occasions, runs
 from runner.rules.errors import UsageError
 from runner.rules.occasion import run_name
 from runner.rules.shell_words import shell_word
@@ -13,7 +13,7 @@ from runner.rules.shell_words import shell_word
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from runner.db.runs import RunRow
+    from runner.db.runs.runs import RunRow
     from runner.db.session import Database
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from runner.db import counters, models_of_run
+from runner.db.counts import counters
+from runner.db.jobs import models_of_run
 from runner.rules.errors import UsageError
 from runner.rules.money import dollars
 from runner.rules.states import JobState
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from runner.db.runs import RunRow
+    from runner.db.runs.runs import RunRow
 
 _ENDED: Final = (JobState.SUCCEEDED, JobState.FAILED, JobState.HELD, JobState.CANCELLED)
 

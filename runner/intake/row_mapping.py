@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runner.db import new_rows
-from runner.db.job_ids import job_id
-from runner.db.new_rows import NewRow
+from runner.db.intake import new_rows
+from runner.db.intake.new_rows import NewRow
+from runner.db.jobs.job_ids import job_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sqlalchemy import Connection
 
-    from runner.db.new_jobs import NewJob
+    from runner.db.intake.new_jobs import NewJob
     from runner.intake.run_input import SkippedRow
 
 ROWS_PER_INSERT = 5_000

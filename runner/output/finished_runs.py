@@ -8,13 +8,14 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from runner.db import events, runs
+from runner.db.events import events
+from runner.db.runs import runs
 from runner.output.write import write_job_results
 from runner.rules.errors import UserError
 from runner.rules.event_kinds import EventKind
 
 if TYPE_CHECKING:
-    from runner.db.runs import RunRow
+    from runner.db.runs.runs import RunRow
     from runner.db.session import Database
 
 MAX_AGE_MS: Final = 24 * 3600 * 1000  # runs that ended earlier are from before the setting was made

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from runner.db import labeled_rows
-from runner.db.labeled_rows import RowParts
+from runner.db.jobs import labeled_rows
+from runner.db.jobs.labeled_rows import RowParts
 from runner.output.contents import Contents
 from runner.output.file_owner import line_start, run_tag
 from runner.output.files import refuse_input
@@ -26,7 +26,7 @@ from runner.tables.table import Format, UnencodableError
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from runner.db.runs import RunRow
+    from runner.db.runs.runs import RunRow
     from runner.output.contents import TableOptions
     from runner.output.files import Paths
     from runner.output.labeling import Labeling

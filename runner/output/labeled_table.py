@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from runner.db.labeled_rows import RowRecord
+from runner.db.jobs.labeled_rows import RowRecord
 from runner.rules.errors import Bug
 from runner.rules.labels.row_status import COMPLETE, RowReason, RowStatus
 from runner.rules.table_faults import TableFault

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
 
-from runner.db.job_ids import run_of
+from runner.db.jobs.job_ids import run_of
 from runner.rules.json_text.answer_json import without_surrogates
 from runner.rules.labels.contract import Contract
 from runner.rules.labels.label_field import LabelKind
@@ -26,7 +26,7 @@ from runner.rules.states import JobState
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from runner.db.labeled_rows import RowRecord
+    from runner.db.jobs.labeled_rows import RowRecord
     from runner.output.labeling import Labeling
 
 _SUCCEEDED: Final = JobState.SUCCEEDED.value  # a plain string as in the row: faster to compare

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from runner.db import labeled_rows
-from runner.db.labeled_rows import RowParts, RowRecord
+from runner.db.jobs import labeled_rows
+from runner.db.jobs.labeled_rows import RowParts, RowRecord
 from runner.output.labeled_table import LabeledTable
 from runner.output.row_values import RowValues
 from runner.output.table_input import opened_input
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from runner.db.runs import RunRow
+    from runner.db.runs.runs import RunRow
     from runner.output.labeling import Labeling
     from runner.rules.labels.row_filter import RowFilter
     from runner.tables.table import RowBatch

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from runner.db import ended_jobs, run_snapshot, runs
-from runner.db.job_ids import job_id
-from runner.db.run_snapshot import Part
+from runner.db.jobs import ended_jobs
+from runner.db.jobs.job_ids import job_id
+from runner.db.runs import run_snapshot, runs
+from runner.db.runs.run_snapshot import Part
 from runner.output.contents import Contents, TableOptions
 from runner.output.file_owner import line_start, refuse_foreign_files, run_tag
 from runner.output.files import Paths, check_places, paths, refuse_input
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from runner.db.runs import RunRow
+    from runner.db.runs.runs import RunRow
     from runner.db.session import Database
     from runner.rules.labels.row_status import RowStatus
     from runner.rules.summary_object import RunSummary, WrittenFile

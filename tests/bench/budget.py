@@ -18,15 +18,19 @@ from live_runner import KEY, NO_LIMITS, Simulator
 from runner import settings
 from runner.api import deferred
 from runner.api.client import XAIClient
-from runner.db import job_moves, leases, migrate, new_jobs, runs
-from runner.db.counters import Deltas
-from runner.db.outcomes import Accepted
-from runner.db.results import Received
+from runner.db import migrate
+from runner.db.answers.results import Received
+from runner.db.counts.counters import Deltas
+from runner.db.intake import new_jobs
+from runner.db.moves import job_moves
+from runner.db.moves.outcomes import Accepted
+from runner.db.runs import runs
 from runner.db.session import Database
-from runner.engine import record_attempts
-from runner.engine.keep_answers import CollectedAnswer, store_and_settle
-from runner.engine.settle import Policy, StoredAnswer, settle
-from runner.engine.spool import AcceptedRecord, AnswerRecord, Spool
+from runner.db.workers import leases
+from runner.engine.collecting.keep_answers import CollectedAnswer, store_and_settle
+from runner.engine.collecting.settle import Policy, StoredAnswer, settle
+from runner.engine.sending import record_attempts
+from runner.engine.storing.spool import AcceptedRecord, AnswerRecord, Spool
 from runner.intake.job_file import JobFileReader, LoadFlags
 from runner.output.write import write_run
 from runner.rules.costs.estimate import Tally
@@ -36,7 +40,7 @@ from runner.rules.requests import request
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from runner.db.leases import ClaimedJob, LeasedJob
+    from runner.db.workers.leases import ClaimedJob, LeasedJob
 
 TITLE: Final = (
     "Processor time of a job, step by step: microseconds of one core, SQLite, 64 jobs per transaction"

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, text
 
-from runner.db import runs
-from runner.db.counters import Deltas
-from runner.db.job_ids import job_id
-from runner.db.runs import RunOptions
+from runner.db.counts.counters import Deltas
+from runner.db.jobs.job_ids import job_id
+from runner.db.runs import runs
+from runner.db.runs.runs import RunOptions
 from runner.db.session import Database
 from runner.rules.requests import output_estimate
 

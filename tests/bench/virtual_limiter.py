@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from virtual_server import SECOND_S, WINDOW_S, Case, StrictServer
 
-from runner.engine.sliced_loop import IDLE_S
-from runner.engine.submit import SLOT_WAIT_S_MIN
-from runner.engine.turns import Turns
+from runner.engine.process.sliced_loop import IDLE_S
+from runner.engine.sending.submit import SLOT_WAIT_S_MIN
+from runner.engine.sending.turns import Turns
 from runner.limiter.estimates import TokenRatio
 from runner.limiter.limiter import Limiter, RateLimits, RunLimits, Slot
 from runner.limiter.store import (

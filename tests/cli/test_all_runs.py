@@ -9,7 +9,7 @@ import pytest
 from live_runner import LiveRunner, Simulator, wait_until, write_jobs
 from test_commands import GOOD, Place
 
-from runner.db import runs, stored_options
+from runner.db.runs import runs, stored_options
 from runner.db.session import Database
 from runner.rules.states import PauseReason, RunState
 

@@ -13,7 +13,8 @@ import pytest
 from run_driver import COST, RunDriver, received, settled
 from test_commands import Place
 
-from runner.db import result_moves, runs
+from runner.db.moves import result_moves
+from runner.db.runs import runs
 from runner.db.session import Database
 from runner.rules.states import Event, JobState
 

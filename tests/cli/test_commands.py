@@ -18,7 +18,8 @@ import pytest
 from cli_calls import Called, run_command
 from run_driver import RunDriver, received, settled
 
-from runner.db import result_moves, runs
+from runner.db.moves import result_moves
+from runner.db.runs import runs
 from runner.db.session import Database
 from runner.rules.exit_codes import ExitCode
 from runner.rules.states import Event, JobState

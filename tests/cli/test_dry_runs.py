@@ -17,9 +17,10 @@ from servers import RedisServer
 from sqlalchemy import text
 from test_front_page import commands
 
-from runner.db import runs, workers
+from runner.db.runs import runs
 from runner.db.session import Database
 from runner.db.tables import Base
+from runner.db.workers import workers
 from runner.rules.exit_codes import ExitCode
 from runner.rules.labels.row_status import RowStatus
 from runner.rules.states import JobState, PauseReason

@@ -13,7 +13,7 @@ from live_runner import NO_LIMITS, LiveRunner, Simulator, wait_until, write_jobs
 from test_commands import Place
 
 from runner.cli.render.event_lines import change_texts
-from runner.db import runs
+from runner.db.runs import runs
 from runner.db.session import Database
 from runner.rules.event_kinds import EventKind
 from runner.rules.states import PauseReason

@@ -17,14 +17,15 @@ from runner.cli.printing import print_json
 from runner.cli.render.ending_text import outstanding_lines, paused_lines
 from runner.cli.render.live_object import live_object
 from runner.cli.render.progress import limit_lines, limit_usage_text, progress_line
-from runner.cli.session import display
-from runner.cli.session.display import PlainDisplay, is_live_terminal
-from runner.cli.session.follow import FollowEnd, Follower
-from runner.cli.session.stop_signal import StopSignal
+from runner.cli.session.following import display
+from runner.cli.session.following.display import PlainDisplay, is_live_terminal
+from runner.cli.session.following.follow import FollowEnd, Follower
+from runner.cli.session.following.stop_signal import StopSignal
 from runner.cli.snapshot import LimitsInUse
-from runner.db import counters, runs
-from runner.db.counters import Deltas
-from runner.db.run_snapshot import Part
+from runner.db.counts import counters
+from runner.db.counts.counters import Deltas
+from runner.db.runs import runs
+from runner.db.runs.run_snapshot import Part
 from runner.limiter.limits import BucketView
 from runner.limiter.usage import BucketUsage
 from runner.rules.exit_codes import ExitCode
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 WAITS = """
 import sys
-from runner.cli.session.stop_signal import StopSignal
+from runner.cli.session.following.stop_signal import StopSignal
 with StopSignal() as stop:
     print("ready", flush=True)
     print(stop.wait(600).name, flush=True)

@@ -16,7 +16,9 @@ from test_commands import Place
 from test_no_escapes import at_a_terminal
 
 from runner.cli.main import call
-from runner.db import events, job_moves, result_moves, runs
+from runner.db.events import events
+from runner.db.moves import job_moves, result_moves
+from runner.db.runs import runs
 from runner.db.session import Database
 from runner.rules.event_kinds import EventKind
 from runner.rules.states import Event, JobState

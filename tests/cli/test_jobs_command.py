@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from test_commands import Place
 
-from runner.db import listed_jobs
+from runner.db.jobs import listed_jobs
 from runner.rules.command_line import command_without
 
 if TYPE_CHECKING:

@@ -18,10 +18,11 @@ from runner.cli.render.ending_text import idle_reason, no_worker_lines
 from runner.cli.render.live_object import live_object
 from runner.cli.render.run_list import run_object
 from runner.cli.render.status_lines import status_lines
-from runner.cli.session.run_start import RunStart
-from runner.cli.session.work import activate_run
-from runner.db import runs, workers
-from runner.db.runs import RunOptions
+from runner.cli.session.running.run_start import RunStart
+from runner.cli.session.running.work import activate_run
+from runner.db.runs import runs
+from runner.db.runs.runs import RunOptions
+from runner.db.workers import workers
 from runner.rules.states import JobState, PauseReason
 
 if TYPE_CHECKING:

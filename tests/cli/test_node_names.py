@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runner.cli.session.node_names import complete_nodes
-from runner.db import workers
+from runner.cli.session.completion.node_names import complete_nodes
 from runner.db.session import Database
+from runner.db.workers import workers
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,12 +14,12 @@ from test_following import Recorder
 
 from runner.cli.commands.watch import JsonDisplay
 from runner.cli.main import call
-from runner.cli.session.follow import Follower
-from runner.cli.session.run_state import read_snapshot
-from runner.cli.session.stop_signal import StopSignal
-from runner.db import runs
-from runner.db.run_snapshot import Part
-from runner.db.runs import RunOptions
+from runner.cli.session.following.follow import Follower
+from runner.cli.session.following.run_state import read_snapshot
+from runner.cli.session.following.stop_signal import StopSignal
+from runner.db.runs import runs
+from runner.db.runs.run_snapshot import Part
+from runner.db.runs.runs import RunOptions
 from runner.embedded import on_end
 from runner.rules.states import JobState, PauseReason
 from runner.settings import load
@@ -125,7 +125,7 @@ def test_each_look_of_a_follower_reads_once(
     driver: RunDriver, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first one with events, the oldest answer and what an object needs; the next ones without."""
-    monkeypatch.setattr("runner.cli.session.follow._SLOW_EACH_S", 3_600.0)
+    monkeypatch.setattr("runner.cli.session.following.follow._SLOW_EACH_S", 3_600.0)
     show = Recorder()
     found = followed(driver, tmp_path, show)
     assert len(found) == len(show.done) == 2

@@ -14,8 +14,8 @@ from run_driver import new_run
 from snapshots import snapshot_of_run
 from terminal import Terminal
 
-from runner.cli.session.live_display import LiveDisplay
-from runner.db import runs
+from runner.cli.session.following.live_display import LiveDisplay
+from runner.db.runs import runs
 from runner.rules.states import PauseReason
 
 if TYPE_CHECKING:

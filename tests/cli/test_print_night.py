@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from night_reports import items, report
 
-from runner.cli.session.print_night import print_night
+from runner.cli.session.nights.print_night import print_night
 from runner.rules.evaluation.report.night_report import ItemReport
 
 if TYPE_CHECKING:

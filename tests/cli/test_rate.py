@@ -14,8 +14,8 @@ from sqlalchemy import text
 
 from runner.cli.render.panel import panel
 from runner.cli.render.progress import progress_line
-from runner.db import runs
-from runner.db.run_snapshot import Part
+from runner.db.runs import runs
+from runner.db.runs.run_snapshot import Part
 from runner.rules.states import PauseReason
 from runner.rules.throughput import Throughput
 

@@ -12,7 +12,7 @@ from runner.cli.render.ending_text import availability_line
 from runner.cli.render.live_object import live_object
 from runner.cli.render.run_list import refused_commits_lines, run_object, run_table
 from runner.cli.render.status_lines import status_lines
-from runner.db import runs
+from runner.db.runs import runs
 from runner.limiter.refused_commits import CommitRefusal
 
 if TYPE_CHECKING:

@@ -18,9 +18,9 @@ from run_driver import new_run
 from servers import RedisServer, has_waiting_statement
 from sqlalchemy import text
 
-from runner.db import removal
 from runner.db.evaluation import nights
-from runner.db.runs import finish_if_done
+from runner.db.runs import removal
+from runner.db.runs.runs import finish_if_done
 from runner.db.session import Database
 from runner.rules.states import JobState, RunState
 

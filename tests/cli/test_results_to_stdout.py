@@ -17,7 +17,7 @@ from live_runner import NO_LIMITS, LiveRunner, Simulator
 
 from runner.cli.commands.write import command as write_command
 from runner.cli.path_types import OutputPath
-from runner.cli.session.results_to_stdout import print_file, refuse_bytes_on_terminal
+from runner.cli.session.running.results_to_stdout import print_file, refuse_bytes_on_terminal
 from runner.output.files import STDOUT
 from runner.rules.errors import UsageError
 from runner.tables.table import Format

@@ -11,7 +11,8 @@ from run_driver import COST, NOW_MS, accepted, new_run, received, requeue_row, s
 from sqlalchemy import text
 
 from runner.cli.main import cli
-from runner.db import job_moves, migrate, result_moves
+from runner.db import migrate
+from runner.db.moves import job_moves, result_moves
 from runner.db.session import Database
 from runner.rules.states import Event, JobState
 

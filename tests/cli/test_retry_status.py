@@ -13,7 +13,7 @@ from run_driver import NOW_MS
 from terminal import Terminal
 from test_sample import Home
 
-from runner.db import runs
+from runner.db.runs import runs
 from runner.rules.labels.row_status import RowStatus
 
 if TYPE_CHECKING:

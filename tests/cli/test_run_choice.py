@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 from sqlalchemy import text
 
-from runner.cli.session.run_choice import RunChoice, choose_run
-from runner.db.runs import RunOptions
+from runner.cli.session.running.run_choice import RunChoice, choose_run
+from runner.db.runs.runs import RunOptions
 from runner.intake.job_file import LoadFlags
 from runner.intake.job_file_input import JobFile
 from runner.intake.load import WantedRun, load

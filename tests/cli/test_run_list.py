@@ -13,8 +13,8 @@ from runner.cli.render.night_listed import night_status
 from runner.cli.render.run_list import list_object, run_table
 from runner.cli.render.text import listed_time
 from runner.cli.snapshot import Snapshot
-from runner.db import run_snapshot
 from runner.db.evaluation import measurements, night_runs
+from runner.db.runs import run_snapshot
 
 if TYPE_CHECKING:
     from runner.db.session import Database

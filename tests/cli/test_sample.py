@@ -13,7 +13,7 @@ from cli_calls import run_command
 from labeled_run import FAULT, answer, labeled_run, labels_of, recipe_of, table_bytes
 from run_driver import new_run
 
-from runner.db import labeled_rows
+from runner.db.jobs import labeled_rows
 from runner.db.session import Database
 from runner.rules.labels.row_status import RowStatus
 

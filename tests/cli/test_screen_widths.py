@@ -14,8 +14,11 @@ from rich.cells import cell_len
 from run_driver import NOW_MS, new_run
 from sqlalchemy import text
 
-from runner.db import migrate, runs, trail, workers
+from runner.db import migrate
+from runner.db.events import trail
+from runner.db.runs import runs
 from runner.db.session import Database
+from runner.db.workers import workers
 from runner.rules.event_kinds import EventKind
 from runner.rules.states import JobState, PauseReason
 

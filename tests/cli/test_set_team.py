@@ -21,15 +21,15 @@ from sqlalchemy import text
 
 from runner import settings as settings_of
 from runner.cli.doctor.team_limits_check import check_team_limits
-from runner.cli.session.change_team_limits import change_team_limits
 from runner.cli.session.context import read_settings
+from runner.cli.session.steering.change_team_limits import change_team_limits
 from runner.db import stored_team_limits as stored
 from runner.db.session import Database
 from runner.db.stored_team_limits import HostSettings
 from runner.embedded import engine_record
 from runner.embedded.engine_record import EngineRecord
 from runner.embedded.state_folder import StateFolder
-from runner.engine.host_id import EMBEDDED
+from runner.engine.process.host_id import EMBEDDED
 from runner.limiter.hand_over_limits import read_handed_over
 from runner.rules.secret import Secret
 from runner.rules.sending.team_limits import TeamLimits

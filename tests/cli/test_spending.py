@@ -15,9 +15,10 @@ from runner.cli import flags
 from runner.cli.render.live_object import live_object
 from runner.cli.render.progress import money_text
 from runner.cli.render.summary_table import summary_lines
-from runner.cli.session.budget_prices import effective_budget, require_prices
-from runner.db import result_moves, stored_options
-from runner.db.runs import RunOptions
+from runner.cli.session.running.budget_prices import effective_budget, require_prices
+from runner.db.moves import result_moves
+from runner.db.runs import stored_options
+from runner.db.runs.runs import RunOptions
 from runner.rules.errors import UsageError
 from runner.rules.states import Event, JobState
 

@@ -13,9 +13,9 @@ from sqlalchemy import text
 from test_commands import Place
 
 from runner.cli.render.worker_list import drained_lines
-from runner.cli.session.drain_workers import DrainPlan, drain_workers
-from runner.db import workers
+from runner.cli.session.steering.drain_workers import DrainPlan, drain_workers
 from runner.db.session import Database
+from runner.db.workers import workers
 from runner.rules.states import JobState
 
 if TYPE_CHECKING:

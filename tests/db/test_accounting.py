@@ -25,19 +25,21 @@ from run_driver import (
     unread,
 )
 
-from runner.db import job_moves, removal, result_costs, result_moves, run_snapshot, user_moves
-from runner.db.job_ids import job_id
-from runner.db.job_selection import JobSelection
-from runner.db.run_snapshot import Part
+from runner.db.counts import result_costs
+from runner.db.jobs.job_ids import job_id
+from runner.db.jobs.job_selection import JobSelection
+from runner.db.moves import job_moves, result_moves, user_moves
+from runner.db.runs import removal, run_snapshot
+from runner.db.runs.run_snapshot import Part
 from runner.rules.money import usd
 from runner.rules.states import Event, JobState
 
 if TYPE_CHECKING:
     from sqlalchemy import Row
 
-    from runner.db.leases import Lease
-    from runner.db.outcomes import Cost, Settled
+    from runner.db.moves.outcomes import Cost, Settled
     from runner.db.session import Database
+    from runner.db.workers.leases import Lease
 
 S = JobState
 JOBS: Final = 3

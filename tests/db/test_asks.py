@@ -8,27 +8,21 @@ import orjson
 import pytest
 from run_driver import CAUSE, COST, NOW_MS, accepted, first_job, new_run, received, requeue_row, settled
 
-from runner.db import (
-    counters,
-    job_moves,
-    leases,
-    orphans,
-    result_costs,
-    result_moves,
-    results,
-    runs,
-    user_moves,
-)
-from runner.db.job_selection import JobSelection
-from runner.db.outcomes import LabelCheck
+from runner.db.answers import results
+from runner.db.counts import counters, result_costs
+from runner.db.jobs.job_selection import JobSelection
+from runner.db.moves import job_moves, result_moves, user_moves
+from runner.db.moves.outcomes import LabelCheck
+from runner.db.runs import runs
+from runner.db.workers import leases, orphans
 from runner.rules.labels.follow_up import follow_up
 from runner.rules.states import Event, JobState
 
 if TYPE_CHECKING:
     from run_driver import RunDriver
 
-    from runner.db.leases import LeasedJob
     from runner.db.session import Database
+    from runner.db.workers.leases import LeasedJob
 
 S = JobState
 BODY = b'{"model":"grok-4.3","messages":[{"role":"user","content":"Good or bad?"}]}'

@@ -23,9 +23,11 @@ from run_driver import (
 from servers import has_waiting_statement
 from sqlalchemy import Connection, event
 
-from runner.db import counters, job_moves, result_costs, result_moves, runs, user_moves
-from runner.db.counters import Deltas
-from runner.db.job_selection import JobSelection
+from runner.db.counts import counters, result_costs
+from runner.db.counts.counters import Deltas
+from runner.db.jobs.job_selection import JobSelection
+from runner.db.moves import job_moves, result_moves, user_moves
+from runner.db.runs import runs
 from runner.rules.costs.uncertain_cost import UncertainCost
 from runner.rules.states import Event, JobState
 

@@ -21,13 +21,14 @@ from run_driver import (
 )
 from sqlalchemy import text
 
-from runner.db import counters, job_moves, result_moves
-from runner.db.counters import SHARDS, Deltas
+from runner.db.counts import counters
+from runner.db.counts.counters import SHARDS, Deltas
+from runner.db.moves import job_moves, result_moves
 from runner.rules.states import Event, JobState
 
 if TYPE_CHECKING:
-    from runner.db.leases import Lease
     from runner.db.session import Database
+    from runner.db.workers.leases import Lease
 
 S = JobState
 UNKNOWN: Final = replace(COST, ticks=None, ticks_source="unknown", model="grok-x", finish_reason="length")

@@ -10,7 +10,7 @@ from psycopg.errors import InsufficientPrivilege
 from psycopg.errors import SyntaxError as WrongSyntax
 from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 
-from runner.db.driver_errors import first_line, is_refused, is_unavailable
+from runner.db.connection.driver_errors import first_line, is_refused, is_unavailable
 
 if TYPE_CHECKING:
     from runner.db.session import Database

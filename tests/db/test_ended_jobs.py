@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from run_driver import RunDriver, new_run
 
-from runner.db import ended_jobs
-from runner.db.job_ids import job_id
+from runner.db.jobs import ended_jobs
+from runner.db.jobs.job_ids import job_id
 from runner.output.output_line import EndedJob
 from runner.rules.states import JobState
 

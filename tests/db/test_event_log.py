@@ -10,10 +10,11 @@ import query_plans
 from run_driver import NOW_MS, new_run
 from sqlalchemy import text
 
-from runner.cli.session.follow_events import read_events
-from runner.db import event_log, events, fleet, trail
-from runner.db.event_log import EventFilter
-from runner.db.trail import Actor
+from runner.cli.session.following.follow_events import read_events
+from runner.db.events import event_log, events, trail
+from runner.db.events.event_log import EventFilter
+from runner.db.events.trail import Actor
+from runner.db.workers import fleet
 from runner.rules.event_kinds import EventKind
 from runner.rules.event_tail import EventTail
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from runner.db.event_log import LoggedEvent
+    from runner.db.events.event_log import LoggedEvent
     from runner.db.session import Database
 
 EVENTS = 2_000

@@ -10,11 +10,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from run_driver import NOW_MS, first_job, new_job, new_run
 
-from runner.db import frames, model_moves, new_jobs, new_rows, results
-from runner.db.frames import StoredFrame
-from runner.db.job_ids import job_id
-from runner.db.job_selection import JobSelection
-from runner.db.new_rows import NewRow
+from runner.db.answers import results
+from runner.db.intake import frames, new_jobs, new_rows
+from runner.db.intake.frames import StoredFrame
+from runner.db.intake.new_rows import NewRow
+from runner.db.jobs.job_ids import job_id
+from runner.db.jobs.job_selection import JobSelection
+from runner.db.moves import model_moves
 from runner.rules.requests.request import validate_with_model
 from runner.rules.sending.rate_limits import NOT_GIVEN
 from runner.rules.states import JobState
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from run_driver import RunDriver
     from sqlalchemy import Connection
 
-    from runner.db.counters import Deltas
+    from runner.db.counts.counters import Deltas
     from runner.db.session import Database
     from runner.rules.requests.validate import Validation
 

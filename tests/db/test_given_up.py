@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 from run_driver import COST, NOW_MS, new_run, received, requeue_row, settled
 
-from runner.db import job_moves, result_moves, user_moves
+from runner.db.moves import job_moves, result_moves, user_moves
 from runner.rules.states import Event, JobState
 
 if TYPE_CHECKING:
     from run_driver import RunDriver
 
-    from runner.db.leases import Lease
     from runner.db.session import Database
+    from runner.db.workers.leases import Lease
 
 S = JobState
 POSSIBLE_TICKS = 500

@@ -12,18 +12,12 @@ from pasteable_sql import pasteable
 from run_driver import NOW_MS, WORKER, new_run
 from sqlalchemy import text
 
-from runner.db import (
-    attempts,
-    bulk,
-    guarded_update,
-    leases,
-    run_series,
-    statements,
-    uncertain_costs,
-    user_moves,
-)
-from runner.db.guarded_update import GuardedUpdate, MoveRow
-from runner.db.job_ids import JOBS_MAX, job_id
+from runner.db import bulk, statements
+from runner.db.counts import run_series, uncertain_costs
+from runner.db.jobs.job_ids import JOBS_MAX, job_id
+from runner.db.moves import attempts, guarded_update, user_moves
+from runner.db.moves.guarded_update import GuardedUpdate, MoveRow
+from runner.db.workers import leases
 from runner.rules.sending.failure_pause import INVALID
 from runner.rules.states import FINAL, TRANSITIONS, Event, JobState
 

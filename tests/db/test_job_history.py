@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from run_driver import NOW_MS, new_run
 
-from runner.db import job_history
+from runner.db.jobs import job_history
 from runner.rules.states import JobState
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from run_driver import CAUSE, NOW_MS, accepted, new_run, poll_again_row, received, requeue_row, settled
 
-from runner.db import job_moves, outcomes, result_moves
-from runner.db.counters import Deltas
-from runner.db.leases import Lease
+from runner.db.counts.counters import Deltas
+from runner.db.moves import job_moves, outcomes, result_moves
+from runner.db.workers.leases import Lease
 from runner.rules.errors import Bug
 from runner.rules.states import FINAL, TRANSITIONS, Event, JobState
 

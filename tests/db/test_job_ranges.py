@@ -10,10 +10,10 @@ import pytest
 import query_plans
 from sqlalchemy import text
 
-from runner.db import chosen_jobs, examples, models_of_run
-from runner.db.job_groups import counted_groups, sampled_groups
-from runner.db.job_ranges import next_ids, ranges_of
-from runner.db.job_selection import JobSelection
+from runner.db.jobs import chosen_jobs, examples, models_of_run
+from runner.db.jobs.job_groups import counted_groups, sampled_groups
+from runner.db.jobs.job_ranges import next_ids, ranges_of
+from runner.db.jobs.job_selection import JobSelection
 from runner.rules.states import JobState as S
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from night_driver import add_result
 from run_driver import NOW_MS, first_job, new_run
 
 from runner.db.evaluation import job_results
-from runner.db.job_ids import job_id
+from runner.db.jobs.job_ids import job_id
 
 if TYPE_CHECKING:
     from runner.db.evaluation.job_results import JobResults

@@ -23,11 +23,14 @@ from run_driver import (
 from sqlalchemy.exc import DBAPIError
 from test_concurrent_costs import at_the_same_moment
 
-from runner.db import counters, job_moves, leases, removal, result_moves, runs, user_moves
-from runner.db.driver_errors import is_deadlock
-from runner.db.job_selection import JobSelection
-from runner.engine import run_completion
-from runner.engine.keep_answers import CollectedAnswer, store_and_settle
+from runner.db.connection.driver_errors import is_deadlock
+from runner.db.counts import counters
+from runner.db.jobs.job_selection import JobSelection
+from runner.db.moves import job_moves, result_moves, user_moves
+from runner.db.runs import removal, runs
+from runner.db.workers import leases
+from runner.engine.collecting.keep_answers import CollectedAnswer, store_and_settle
+from runner.engine.runs import run_completion
 from runner.rules.event_kinds import EventKind
 from runner.rules.states import Event, JobState
 
@@ -35,9 +38,9 @@ if TYPE_CHECKING:
     from run_driver import RunDriver
     from sqlalchemy import Connection
 
-    from runner.db.counters import Deltas
-    from runner.db.leases import Lease
+    from runner.db.counts.counters import Deltas
     from runner.db.session import Database
+    from runner.db.workers.leases import Lease
 
 S = JobState
 POSSIBLE_TICKS = 90
@@ -261,7 +264,7 @@ def store_answer(driver: RunDriver, lease: Lease) -> None:
 
 
 def _leases(driver: RunDriver) -> list[Lease]:
-    from runner.db.leases import Lease
+    from runner.db.workers.leases import Lease
 
     rows = driver.rows("SELECT id, lease_gen, attempt FROM jobs ORDER BY id")
     return [Lease(job_id=row.id, gen=row.lease_gen, attempt=row.attempt) for row in rows]

@@ -9,16 +9,19 @@ from typing import TYPE_CHECKING
 
 from run_driver import LEASE_MS, NOW_MS, accepted, first_job, new_job, new_run, requeue_row
 
-from runner.db import job_moves, leases, new_jobs, runs
-from runner.db.job_ids import job_id
-from runner.db.runs import RunOptions
+from runner.db.intake import new_jobs
+from runner.db.jobs.job_ids import job_id
+from runner.db.moves import job_moves
+from runner.db.runs import runs
+from runner.db.runs.runs import RunOptions
+from runner.db.workers import leases
 from runner.rules.states import JobState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from runner.db.leases import LeasedJob
     from runner.db.session import Database
+    from runner.db.workers.leases import LeasedJob
 
 
 def ids(found: list[LeasedJob]) -> list[str]:

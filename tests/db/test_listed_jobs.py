@@ -9,10 +9,10 @@ import pytest
 import query_plans
 from sqlalchemy import text
 
-from runner.db import listed_jobs
-from runner.db.job_ids import ordinal_of
-from runner.db.job_selection import JobSelection
-from runner.db.listed_jobs import EVERY_STATE, JobPage, LookedAt, read_page
+from runner.db.jobs import listed_jobs
+from runner.db.jobs.job_ids import ordinal_of
+from runner.db.jobs.job_selection import JobSelection
+from runner.db.jobs.listed_jobs import EVERY_STATE, JobPage, LookedAt, read_page
 from runner.rules.states import JobState as S
 
 if TYPE_CHECKING:

@@ -16,8 +16,11 @@ from alembic.util import CommandError
 from schema_facts import differences
 from sqlalchemy import text
 
-from runner.db import leases, migrate, results, runs
+from runner.db import migrate
+from runner.db.answers import results
+from runner.db.runs import runs
 from runner.db.session import Database
+from runner.db.workers import leases
 from runner.embedded import engine_record, upgrade
 from runner.embedded.state_folder import StateFolder
 from runner.rules.errors import UsageError

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 from run_driver import NOW_MS, RunDriver, new_run, requeue_row
 from sqlalchemy import text
 
-from runner.db import job_moves, unreadables
-from runner.db.missing_answers import answered_and_missing
-from runner.db.unreadables import UnreadableReply
+from runner.db.answers import unreadables
+from runner.db.answers.missing_answers import answered_and_missing
+from runner.db.answers.unreadables import UnreadableReply
+from runner.db.moves import job_moves
 from runner.rules.states import JobState
 
 if TYPE_CHECKING:
-    from runner.db.leases import Lease
     from runner.db.session import Database
+    from runner.db.workers.leases import Lease
 
 
 def lose(driver: RunDriver) -> Lease:

@@ -9,19 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 from run_driver import NOW_MS, RunDriver, new_job, new_run, requeue_row
 
-from runner.db import (
-    chosen_jobs,
-    job_history,
-    job_moves,
-    model_moves,
-    models_of_run,
-    new_jobs,
-    results,
-    user_moves,
-)
-from runner.db.job_ids import job_id
-from runner.db.job_selection import JobSelection
-from runner.db.outcomes import Cause
+from runner.db.answers import results
+from runner.db.intake import new_jobs
+from runner.db.jobs import chosen_jobs, job_history, models_of_run
+from runner.db.jobs.job_ids import job_id
+from runner.db.jobs.job_selection import JobSelection
+from runner.db.moves import job_moves, model_moves, user_moves
+from runner.db.moves.outcomes import Cause
 from runner.rules.requests.request import validate_with_model
 from runner.rules.sending.rate_limits import NOT_GIVEN
 from runner.rules.states import JobState

@@ -9,9 +9,10 @@ import pytest
 from run_driver import new_run
 from sqlalchemy.exc import IntegrityError
 
-from runner.db import new_jobs, results
-from runner.db.job_ids import job_id, run_of
-from runner.db.new_jobs import NewJob
+from runner.db.answers import results
+from runner.db.intake import new_jobs
+from runner.db.intake.new_jobs import NewJob
+from runner.db.jobs.job_ids import job_id, run_of
 
 if TYPE_CHECKING:
     from runner.db.session import Database

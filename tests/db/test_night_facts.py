@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from night_driver import CONTENT, NightDriver, answer, item, suite_of
 from run_driver import NOW_MS
 
-from runner.db import counters
+from runner.db.counts import counters
 from runner.db.evaluation import grades, measurements, nights
 from runner.db.evaluation.facts import read_facts
 from runner.db.evaluation.graders import grader_ids

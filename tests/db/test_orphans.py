@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from run_driver import LEASE_MS, NOW_MS, RunDriver, accepted, new_run, requeue_row
 
-from runner.db import job_moves, orphans, recent_sends, workers
+from runner.db.moves import job_moves
+from runner.db.workers import orphans, recent_sends, workers
 from runner.rules.states import JobState
 
 if TYPE_CHECKING:

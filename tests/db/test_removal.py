@@ -11,9 +11,12 @@ from run_driver import new_run
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from runner.db import migrate, new_jobs, new_rows, removal, runs, sqlite_engine
-from runner.db.frames import StoredFrame
-from runner.db.new_rows import NewRow
+from runner.db import migrate
+from runner.db.connection import sqlite_engine
+from runner.db.intake import new_jobs, new_rows
+from runner.db.intake.frames import StoredFrame
+from runner.db.intake.new_rows import NewRow
+from runner.db.runs import removal, runs
 from runner.db.session import Database
 from runner.rules.states import JobState, RunState
 

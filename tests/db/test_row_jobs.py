@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from labeled_run import labeled_run
 
-from runner.db import examples
-from runner.db.row_jobs import jobs_of_rows
+from runner.db.jobs import examples
+from runner.db.jobs.row_jobs import jobs_of_rows
 from runner.rules.labels.row_status import RowStatus
 
 if TYPE_CHECKING:

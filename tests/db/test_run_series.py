@@ -18,9 +18,11 @@ from run_driver import (
 )
 from sqlalchemy import text
 
-from runner.db import counters, daily_costs, job_moves, removal, result_costs, result_moves, run_series, runs
-from runner.db.counters import Deltas
-from runner.db.run_series import SHARDS
+from runner.db.counts import counters, daily_costs, result_costs, run_series
+from runner.db.counts.counters import Deltas
+from runner.db.counts.run_series import SHARDS
+from runner.db.moves import job_moves, result_moves
+from runner.db.runs import removal, runs
 from runner.rules.bucket_width import width_s
 from runner.rules.costs.uncertain_cost import UncertainCost
 from runner.rules.states import Event, JobState, PauseReason, RunState

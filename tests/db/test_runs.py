@@ -8,8 +8,10 @@ import pytest
 from run_driver import NOW_MS, first_job, new_run, received, requeue_row, settled
 from sqlalchemy import text
 
-from runner.db import events, job_moves, result_moves, runs, stored_options
-from runner.db.runs import RunOptions
+from runner.db.events import events
+from runner.db.moves import job_moves, result_moves
+from runner.db.runs import runs, stored_options
+from runner.db.runs.runs import RunOptions
 from runner.rules.event_kinds import EventKind
 from runner.rules.states import Event, JobState, PauseReason, RunState
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from runner.db import driver_errors, migrate
+from runner.db import migrate
+from runner.db.connection import driver_errors
 from runner.db.session import Database
 from runner.rules.errors import Unreachable
 

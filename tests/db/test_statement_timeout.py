@@ -12,9 +12,9 @@ from servers import Postgres
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from runner.db.driver_errors import is_unavailable
+from runner.db.connection.driver_errors import is_unavailable
+from runner.db.connection.statement_timeout import StatementTimeout
 from runner.db.session import Database
-from runner.db.statement_timeout import StatementTimeout
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

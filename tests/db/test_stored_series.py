@@ -13,7 +13,9 @@ from query_plans import asked, work
 from run_driver import COST, NOW_MS, RunDriver, new_run, received, requeue_row, settled
 from sqlalchemy import text
 
-from runner.db import bulk, counters, daily_costs, job_moves, migrate, result_moves, run_series
+from runner.db import bulk, migrate
+from runner.db.counts import counters, daily_costs, run_series
+from runner.db.moves import job_moves, result_moves
 from runner.rules.states import Event, JobState
 
 if TYPE_CHECKING:
@@ -21,9 +23,9 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from runner.db.counters import Deltas
-    from runner.db.outcomes import Settled
-    from runner.db.results import Received
+    from runner.db.answers.results import Received
+    from runner.db.counts.counters import Deltas
+    from runner.db.moves.outcomes import Settled
     from runner.db.session import Database
 
 S = JobState

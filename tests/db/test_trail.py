@@ -11,8 +11,10 @@ from actors import ANN, event_of, trail_of
 from run_driver import NOW_MS, new_run
 from sqlalchemy import text
 
-from runner.db import events, runs, stored_options, trail, user_moves
-from runner.db.runs import RunOptions
+from runner.db.events import events, trail
+from runner.db.moves import user_moves
+from runner.db.runs import runs, stored_options
+from runner.db.runs.runs import RunOptions
 from runner.rules.event_kinds import EventKind
 from runner.rules.states import JobState, PauseReason
 

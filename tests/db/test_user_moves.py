@@ -14,18 +14,20 @@ from servers import has_waiting_statement
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from runner.cli.session import new_model
-from runner.db import chosen_jobs, job_moves, result_moves, runs, user_moves
-from runner.db.counters import Deltas
-from runner.db.job_selection import JobSelection
-from runner.engine import run_completion
+from runner.cli.session.jobs import new_model
+from runner.db.counts.counters import Deltas
+from runner.db.jobs import chosen_jobs
+from runner.db.jobs.job_selection import JobSelection
+from runner.db.moves import job_moves, result_moves, user_moves
+from runner.db.runs import runs
+from runner.engine.runs import run_completion
 from runner.rules.event_kinds import EventKind
 from runner.rules.sending.rate_limits import NOT_GIVEN
 from runner.rules.states import Event, JobState, RunState
 
 if TYPE_CHECKING:
+    from runner.db.moves.user_moves import Walked
     from runner.db.session import Database
-    from runner.db.user_moves import Walked
 
 ALL = (
     JobState.PENDING,

@@ -8,8 +8,8 @@ from run_driver import NOW_MS, new_run
 from sqlalchemy import text
 
 from runner import __version__
-from runner.db import fleet, workers
-from runner.db.workers import ALIVE_MS
+from runner.db.workers import fleet, workers
+from runner.db.workers.workers import ALIVE_MS
 from runner.rules.states import JobState
 
 if TYPE_CHECKING:

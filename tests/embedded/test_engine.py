@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from runner import settings as settings_of
-from runner.db import counters, runs
+from runner.db.counts import counters
+from runner.db.runs import runs
 from runner.db.session import Database
 from runner.embedded import engine_record, valkey
 from runner.embedded.engine import LOG_BYTES_MAX

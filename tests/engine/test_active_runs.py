@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from run_driver import new_run
 
-from runner.db.runs import RunOptions
-from runner.engine.active_runs import read_active_runs
+from runner.db.runs.runs import RunOptions
+from runner.engine.runs.active_runs import read_active_runs
 from runner.rules.states import JobState
 
 if TYPE_CHECKING:

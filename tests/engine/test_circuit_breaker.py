@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 from valkey_server import ValkeyServer, count_scripts, valkey_server
 
-from runner.db.job_ids import job_id
-from runner.db.leases import Lease
-from runner.engine.circuit_breaker import FAILED_KEPT, CircuitBreaker, Endpoint
+from runner.db.jobs.job_ids import job_id
+from runner.db.workers.leases import Lease
+from runner.engine.runs.circuit_breaker import FAILED_KEPT, CircuitBreaker, Endpoint
 from runner.limiter.outcome_window import OutcomeWindow
 from runner.limiter.store import connect
 from runner.rules.sending.breaker import WINDOW

@@ -11,8 +11,8 @@ from redis import Redis
 from sqlalchemy import text
 
 from runner.db.session import Database
-from runner.engine.commit_reports import READ_AGAIN_MS, CommitReports
-from runner.engine.group_commit import GroupCommit
+from runner.engine.storing.commit_reports import READ_AGAIN_MS, CommitReports
+from runner.engine.storing.group_commit import GroupCommit
 from runner.limiter import refused_commits
 from runner.limiter.refused_commits import CommitRefusal
 from runner.limiter.store import connect

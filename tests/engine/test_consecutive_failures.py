@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runner.engine.consecutive_failures import CONCURRENT_FAILURES, ConsecutiveFailures
+from runner.engine.runs.consecutive_failures import CONCURRENT_FAILURES, ConsecutiveFailures
 
 
 def test_requests_that_were_out_together_are_one_failure() -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from runtimes import OpenedWorker
 
-    from runner.engine.fetch import Fetched
+    from runner.engine.collecting.fetch import Fetched
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 

@@ -9,9 +9,9 @@ from run_driver import RunDriver, new_run
 from runtimes import opened_worker
 from simulator_thread import SimulatorThread
 
-from runner.db.leases import Lease
-from runner.engine.circuit_breaker import Endpoint
-from runner.engine.submit_health import SubmitHealth
+from runner.db.workers.leases import Lease
+from runner.engine.runs.circuit_breaker import Endpoint
+from runner.engine.sending.submit_health import SubmitHealth
 from runner.rules.replies import reply
 from runner.rules.replies.chat_completion import read_completion
 from runner.rules.replies.reply import Classification, Outcome, Reply
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from runtimes import OpenedWorker
 
-    from runner.db.leases import ClaimedJob
     from runner.db.session import Database
-    from runner.engine.fetch_failures import FetchFailures
+    from runner.db.workers.leases import ClaimedJob
+    from runner.engine.collecting.fetch_failures import FetchFailures
 
 S = JobState
 GONE = Classification(outcome=Outcome.GONE, code="result-gone")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from run_driver import new_run
 
-from runner.db.counters import FETCH_REFUSED, Deltas, set_fetch_refused
+from runner.db.counts.counters import FETCH_REFUSED, Deltas, set_fetch_refused
 from runner.rules.event_kinds import EventKind
 
 if TYPE_CHECKING:

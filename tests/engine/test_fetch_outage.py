@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runner.db.leases import Lease
-from runner.engine.fetch_outage import FetchOutage
+from runner.db.workers.leases import Lease
+from runner.engine.collecting.fetch_outage import FetchOutage
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from runner.db.job_ids import job_id
-from runner.engine.firewall_pages import PAGES_MAX, FirewallPages
+from runner.db.jobs.job_ids import job_id
+from runner.engine.collecting.firewall_pages import PAGES_MAX, FirewallPages
 
 
 def test_pages_of_a_blocked_network_do_not_add_up() -> None:

@@ -12,7 +12,7 @@ from runtimes import opened_worker
 from sqlalchemy.exc import DBAPIError
 
 from runner.db import stored_team_limits as stored
-from runner.engine import follow_team_limits
+from runner.engine.limits import follow_team_limits
 from runner.limiter.limits import RateLimits
 from runner.limiter.store import EPOCH_KEY, LimiterUnavailable
 from runner.limiter.team_names import KEY as TEAMS_KEY

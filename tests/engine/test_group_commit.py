@@ -12,8 +12,8 @@ from run_driver import RunDriver, accepted, new_run, received
 from sqlalchemy import event, text
 from sqlalchemy.exc import OperationalError
 
-from runner.db import job_moves, result_moves
-from runner.engine.group_commit import GroupCommit
+from runner.db.moves import job_moves, result_moves
+from runner.engine.storing.group_commit import GroupCommit
 from runner.rules.states import JobState
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from runner.db.counters import Deltas
+    from runner.db.counts.counters import Deltas
     from runner.db.session import Database
 
 

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 import pytest
 from run_driver import LEASE_MS, NOW_MS, RunDriver, new_run, requeue_row
 
-from runner.db import unreadables
-from runner.db.counters import Deltas
-from runner.db.unreadables import UnreadableReply
-from runner.engine import unreadable_replies
-from runner.engine.unreadable_replies import UnreadableFetch
+from runner.db.answers import unreadables
+from runner.db.answers.unreadables import UnreadableReply
+from runner.db.counts.counters import Deltas
+from runner.engine.collecting import unreadable_replies
+from runner.engine.collecting.unreadable_replies import UnreadableFetch
 from runner.rules.replies.unreadable import BODY_BYTES_KEPT
 from runner.rules.states import JobState
 
 if TYPE_CHECKING:
-    from runner.db.leases import Lease
     from runner.db.session import Database
+    from runner.db.workers.leases import Lease
 
 S = JobState
 PAGE = b"<html>Log in</html>"

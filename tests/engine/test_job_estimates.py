@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 from run_driver import claimed_job
 
-from runner.db.leases import Lease, LeasedJob
-from runner.engine.cost_bounds import TABLE_PRICES
-from runner.engine.job_estimates import JobEstimates
+from runner.db.workers.leases import Lease, LeasedJob
+from runner.engine.runs.cost_bounds import TABLE_PRICES
+from runner.engine.sending.job_estimates import JobEstimates
 from runner.limiter.estimates import FIRST_RATIO, SharedEstimates
 from runner.limiter.store import connect
 

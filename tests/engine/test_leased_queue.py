@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from runner.db.leases import Lease, LeasedJob
-from runner.engine.leased_queue import LeasedQueue
+from runner.db.workers.leases import Lease, LeasedJob
+from runner.engine.sending.leased_queue import LeasedQueue
 
 
 def leased(job: int, gen: int) -> LeasedJob:

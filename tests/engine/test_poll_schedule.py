@@ -12,7 +12,7 @@ from runner.rules.sending.probes import PROBES
 if TYPE_CHECKING:
     from runtimes import OpenedWorker
 
-    from runner.db.leases import ClaimedJob
+    from runner.db.workers.leases import ClaimedJob
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 

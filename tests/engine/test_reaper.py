@@ -10,15 +10,17 @@ from run_driver import LEASE_MS, NOW_MS, new_run, received, settled
 from runtimes import opened_worker
 from sqlalchemy import text
 
-from runner.db import outcomes, result_moves, runs, workers
-from runner.db.counters import Deltas
-from runner.db.runs import RunOptions
-from runner.engine import settle
-from runner.engine.heartbeat import Heartbeat
+from runner.db.counts.counters import Deltas
+from runner.db.moves import outcomes, result_moves
+from runner.db.runs import runs
+from runner.db.runs.runs import RunOptions
+from runner.db.workers import workers
+from runner.engine.collecting import settle
+from runner.engine.process.heartbeat import Heartbeat
+from runner.engine.process.shared_clock import STEADY_AFTER_MS, SharedClock
 from runner.engine.reaper import Reaper, complete_runs, settle_stored
 from runner.engine.recovery import dead_workers
 from runner.engine.recovery.expired_leases import reclaim_of_dead_workers
-from runner.engine.shared_clock import STEADY_AFTER_MS, SharedClock
 from runner.rules.sending.retry import AUTOMATIC_EXTRAS_MAX
 from runner.rules.states import Event, JobState, RunState
 
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from runtimes import OpenedWorker
 
     from runner.db.session import Database
-    from runner.engine.spool import OrphanedSpool
+    from runner.engine.storing.spool import OrphanedSpool
 
 S = JobState
 GOOD = orjson.dumps({"model": "grok-4.3", "choices": [{"message": {"content": "yes"}}]})

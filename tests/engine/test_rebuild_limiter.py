@@ -8,9 +8,9 @@ import pytest
 from run_driver import RunDriver, new_run
 from runtimes import opened_worker
 
-from runner.db import workers
-from runner.engine import rebuild_limiter
-from runner.engine.rebuild_limiter import RecentSends
+from runner.db.workers import workers
+from runner.engine.limits import rebuild_limiter
+from runner.engine.limits.rebuild_limiter import RecentSends
 from runner.limiter.limiter import LimiterUnavailable
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from runtimes import OpenedWorker
     from valkey_server import ValkeyServer
 
-    from runner.db.recent_sends import RecentSend
     from runner.db.session import Database
+    from runner.db.workers.recent_sends import RecentSend
 
 
 @pytest.fixture

@@ -11,11 +11,12 @@ from actors import event_of
 from labeled_run import INVALID, SCHEMA, answer, recipe_of
 from run_driver import COST, NOW_MS, RunDriver, accepted, new_run, received, settled
 
-from runner.db import counters, job_moves, recheck_moves, result_moves, user_moves
-from runner.db.job_selection import JobSelection
-from runner.db.outcomes import LabelCheck
-from runner.db.recheck_moves import Rechecked
-from runner.engine.recheck_answers import RecheckCounts, recheck_answers
+from runner.db.counts import counters
+from runner.db.jobs.job_selection import JobSelection
+from runner.db.moves import job_moves, recheck_moves, result_moves, user_moves
+from runner.db.moves.outcomes import LabelCheck
+from runner.db.moves.recheck_moves import Rechecked
+from runner.engine.collecting.recheck_answers import RecheckCounts, recheck_answers
 from runner.rules.errors import UsageError
 from runner.rules.states import Event, JobState
 

@@ -10,11 +10,13 @@ import pytest
 from run_driver import COST, LEASE_MS, NOW_MS, RunDriver, accepted, new_run, received, requeue_row, settled
 from sqlalchemy import text
 
-from runner.db import budget_account, job_moves, result_moves, runs, stored_options
-from runner.db.counters import Deltas
-from runner.db.outcomes import Cause
-from runner.db.runs import RunOptions
-from runner.engine.record_attempts import AttemptToSend, record_attempts
+from runner.db.counts import budget_account
+from runner.db.counts.counters import Deltas
+from runner.db.moves import job_moves, result_moves
+from runner.db.moves.outcomes import Cause
+from runner.db.runs import runs, stored_options
+from runner.db.runs.runs import RunOptions
+from runner.engine.sending.record_attempts import AttemptToSend, record_attempts
 from runner.rules.costs.budget import Account
 from runner.rules.sending.probes import PROBES
 from runner.rules.states import Event, JobState, RunState
@@ -22,8 +24,8 @@ from runner.rules.states import Event, JobState, RunState
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from runner.db.leases import Lease, LeasedJob
     from runner.db.session import Database
+    from runner.db.workers.leases import Lease, LeasedJob
 
 S = JobState
 SAFETY = Cause(code="safety", http_status=403)

@@ -8,19 +8,21 @@ from typing import TYPE_CHECKING
 import pytest
 from run_driver import FAR, NOW_MS, RunDriver, accepted, new_run, received, requeue_row, settled
 
-from runner.db import job_moves, result_moves, unreadables, workers
-from runner.db.runs import RunOptions
-from runner.db.unreadables import UnreadableReply
+from runner.db.answers import unreadables
+from runner.db.answers.unreadables import UnreadableReply
+from runner.db.moves import job_moves, result_moves
+from runner.db.runs.runs import RunOptions
+from runner.db.workers import workers
 from runner.engine.recovery.dead_workers import RecoveryCounts, recover_host
-from runner.engine.spool import AcceptedRecord, AnswerRecord, Spool
+from runner.engine.storing.spool import AcceptedRecord, AnswerRecord, Spool
 from runner.rules.identity import attempt_name
 from runner.rules.states import Event, JobState
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from runner.db.leases import Lease
     from runner.db.session import Database
+    from runner.db.workers.leases import Lease
 
 S = JobState
 LATER_MS = NOW_MS + 60_000
@@ -318,7 +320,7 @@ def test_a_recovery_that_dies_half_way_is_done_again(
     process.spool.append_sent(sent.job_id, 1)
     process.die()
     with monkeypatch.context() as broken:
-        broken.setattr("runner.db.orphans.of_worker", _die)
+        broken.setattr("runner.db.workers.orphans.of_worker", _die)
         with pytest.raises(KeyboardInterrupt):
             process.recovered()
     assert process.driver.state(fetched.job_id) is S.STORED

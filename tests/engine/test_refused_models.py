@@ -9,7 +9,7 @@ import pytest
 from run_driver import NOW_MS, RunDriver, new_run
 from sqlalchemy import event
 
-from runner.db.outcomes import Cause
+from runner.db.moves.outcomes import Cause
 from runner.rules.replies.model_refusal import REFUSALS_MAX
 
 if TYPE_CHECKING:
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from runtimes import OpenedWorker
 
-    from runner.db.leases import LeasedJob
     from runner.db.session import Database
-    from runner.engine.refused_models import RefusedModels
+    from runner.db.workers.leases import LeasedJob
+    from runner.engine.sending.refused_models import RefusedModels
 
 GONE = Cause(code="model-gone", message="The model grok-9 does not exist", http_status=404)
 JOBS = 12

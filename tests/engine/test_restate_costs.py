@@ -18,13 +18,16 @@ from run_driver import (
     settled,
 )
 
-from runner.db import job_moves, result_costs, result_moves, runs, user_moves
-from runner.db.counters import Deltas
-from runner.db.job_selection import JobSelection
-from runner.engine import restate_costs, run_completion
-from runner.engine.active_runs import ActiveRun
-from runner.engine.cost_bounds import TABLE_PRICES
-from runner.engine.run_monitor import RunMonitor
+from runner.db.counts import result_costs
+from runner.db.counts.counters import Deltas
+from runner.db.jobs.job_selection import JobSelection
+from runner.db.moves import job_moves, result_moves, user_moves
+from runner.db.runs import runs
+from runner.engine.collecting import restate_costs
+from runner.engine.runs import run_completion
+from runner.engine.runs.active_runs import ActiveRun
+from runner.engine.runs.cost_bounds import TABLE_PRICES
+from runner.engine.runs.run_monitor import RunMonitor
 from runner.rules.costs.uncertain_cost import UncertainCost
 from runner.rules.requests.output_estimate import LEARNT_MIN
 from runner.rules.states import Event, JobState, PauseReason

@@ -9,7 +9,7 @@ from run_driver import new_run
 from runtimes import opened_worker
 from simulator_thread import SimulatorThread
 
-from runner.db.leases import Lease
+from runner.db.workers.leases import Lease
 from runner.rules.replies.unreadable import OUTAGE_AFTER
 from runner.rules.sending.probes import UNAVAILABLE_AFTER
 

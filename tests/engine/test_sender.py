@@ -10,8 +10,8 @@ from run_driver import new_run
 from runtimes import opened_worker
 from simulator_thread import SimulatorThread
 
-from runner.engine import sender
-from runner.engine.sender import Exchange, NotSent, ReadyAttempt
+from runner.engine.sending import sender
+from runner.engine.sending.sender import Exchange, NotSent, ReadyAttempt
 from runner.limiter.slots import Slot
 from runner.rules.replies.model_refusal import REFUSALS_MAX, ModelRefusals
 from runner.rules.replies.reply import Outcome
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from runtimes import OpenedWorker
 
     from runner.db.session import Database
-    from runner.engine.sender import Sender
+    from runner.engine.sending.sender import Sender
 
 BODY = b'{"model":"grok-4.3","deferred":true,"messages":[{"role":"user","content":"one word"}]}'
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from run_driver import NOW_MS, new_run
 
-from runner.db import result_moves
-from runner.db.runs import RunOptions
-from runner.engine import cost_bounds
-from runner.engine.settle import Policy, StoredAnswer, fail_unreadable, settle
+from runner.db.moves import result_moves
+from runner.db.runs.runs import RunOptions
+from runner.engine.collecting.settle import Policy, StoredAnswer, fail_unreadable, settle
+from runner.engine.runs import cost_bounds
 from runner.rules.replies.chat_completion import Flaw
 from runner.rules.states import TRANSITIONS, Event, JobState
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from runner.engine.shared_clock import STEADY_AFTER_MS, SharedClock
+from runner.engine.process.shared_clock import STEADY_AFTER_MS, SharedClock
 
 START_MS = 1_800_000_000_000
 

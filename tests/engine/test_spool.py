@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.engine import spool
-from runner.engine.spool import (
+from runner.engine.storing import spool
+from runner.engine.storing.spool import (
     STALE_S,
     AcceptedRecord,
     AnswerRecord,
@@ -203,7 +203,7 @@ def test_the_spool_of_a_living_process_is_not_taken(tmp_path: Path) -> None:
 def test_a_killed_process_leaves_its_records_and_its_lock(tmp_path: Path) -> None:
     """kill -9 right after a write loses nothing of it."""
     code = (
-        "import os, sys; from pathlib import Path; from runner.engine.spool import Spool;"
+        "import os, sys; from pathlib import Path; from runner.engine.storing.spool import Spool;"
         "spool = Spool(Path(sys.argv[1]), 5); spool.append_sent(1, 1); os.kill(os.getpid(), 9)"
     )
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runner.engine.disk_space import DiskSpace
-from runner.engine.spool import AcceptedRecord, AnswerRecord, Segment, Spool
-from runner.engine.spool_writer import SpoolWriter
+from runner.engine.storing.disk_space import DiskSpace
+from runner.engine.storing.spool import AcceptedRecord, AnswerRecord, Segment, Spool
+from runner.engine.storing.spool_writer import SpoolWriter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +51,7 @@ def test_a_write_that_fails_is_reported_to_the_disk_check(
         raise OSError(28, "no space left")
 
     writer = SpoolWriter(spool, disk)
-    monkeypatch.setattr("runner.engine.disk_space._FAILED_WRITE_S", 3600.0)
+    monkeypatch.setattr("runner.engine.storing.disk_space._FAILED_WRITE_S", 3600.0)
     with monkeypatch.context() as patch:
         patch.setattr(Segment, "append", full)
         assert writer.answer(ANSWER) is None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from run_driver import new_run
 
-from runner.engine.submit_health import SubmitHealth
+from runner.engine.sending.submit_health import SubmitHealth
 
 if TYPE_CHECKING:
     from run_driver import RunDriver

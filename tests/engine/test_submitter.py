@@ -10,8 +10,8 @@ from run_driver import new_run
 from runtimes import opened_worker, refused
 from sqlalchemy.exc import DBAPIError
 
-from runner.engine.leased_queue import LeasedQueue
-from runner.engine.record_attempts import RecordedAttempts
+from runner.engine.sending.leased_queue import LeasedQueue
+from runner.engine.sending.record_attempts import RecordedAttempts
 from runner.limiter.slots import Grant, Slot
 from runner.rules.sending.submit_plan import Batch
 from runner.rules.states import JobState
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
     from runtimes import OpenedWorker
 
-    from runner.db.leases import LeasedJob
-    from runner.db.runs import RunRow
+    from runner.db.runs.runs import RunRow
     from runner.db.session import Database
-    from runner.engine.active_runs import ActiveRun
+    from runner.db.workers.leases import LeasedJob
+    from runner.engine.runs.active_runs import ActiveRun
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_a_run_that_failed_is_left_out_for_a_while(
     database: Database, worker: OpenedWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It takes no slots meanwhile."""
-    monkeypatch.setattr("runner.engine.submit.FAILED_WAIT_S", 3600.0)
+    monkeypatch.setattr("runner.engine.sending.submit.FAILED_WAIT_S", 3600.0)
     bad = new_run(database, 1)
     new_run(database, 1, identity="b")
     submitter = worker.stages.submitter

@@ -17,12 +17,12 @@ from live_runner import wait_until
 from run_driver import FAR, new_run
 from runtimes import opened_worker, refused
 
-from runner.db import fleet
-from runner.db.runs import RunOptions
-from runner.engine import heartbeat, supervisor
-from runner.engine.group_commit import GroupCommit
-from runner.engine.heartbeat import Heartbeat
-from runner.engine.shared_clock import SharedClock
+from runner.db.runs.runs import RunOptions
+from runner.db.workers import fleet
+from runner.engine.process import heartbeat, supervisor
+from runner.engine.process.heartbeat import Heartbeat
+from runner.engine.process.shared_clock import SharedClock
+from runner.engine.storing.group_commit import GroupCommit
 from runner.rules.states import JobState, RunState
 
 if TYPE_CHECKING:
@@ -195,7 +195,7 @@ def test_a_long_run_is_completed_when_no_answer_is_due(
     database: Database, worker: OpenedWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Until then its end is not looked for after each job; what is known of it may be of before its last."""
-    monkeypatch.setattr("runner.engine.active_runs.LONG_RUN_JOBS", 1)
+    monkeypatch.setattr("runner.engine.runs.active_runs.LONG_RUN_JOBS", 1)
     monitor, wakeups = worker.shared.monitor, worker.shared.wakeups
     hand = new_run(database, 3)
     worker.read_runs()

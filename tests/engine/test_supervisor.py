@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from runner.engine.supervisor import (
+from runner.engine.process.supervisor import (
     DELAY_S_MAX,
     FIRST_DELAY_S,
     HEALTHY_AFTER_S,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 
-from runner.engine.turns import Turns
+from runner.engine.sending.turns import Turns
 from runner.limiter.slots import Grant
 
 MORE, ALL = 0.2, None  # when to ask again; all slots were granted

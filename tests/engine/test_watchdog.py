@@ -11,7 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.engine.watchdog import EACH_S, HEALTHY_SLICE_S, LOOP_PATIENCE_S, SLICE_PATIENCE_S, Watchdog
+from runner.engine.process.watchdog import (
+    EACH_S,
+    HEALTHY_SLICE_S,
+    LOOP_PATIENCE_S,
+    SLICE_PATIENCE_S,
+    Watchdog,
+)
 from runner.rules.errors import Unreachable
 from runner.rules.liveness import LivenessProbe
 

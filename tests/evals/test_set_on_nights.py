@@ -11,11 +11,11 @@ from run_driver import new_run
 from sqlalchemy import text
 
 from runner import settings as settings_of
-from runner.cli.session.change_options import change_options, plan_options
-from runner.db import runs
-from runner.db.counters import Deltas
+from runner.cli.session.steering.change_options import change_options, plan_options
+from runner.db.counts.counters import Deltas
 from runner.db.evaluation import measurements, nights
-from runner.db.runs import RunOptions
+from runner.db.runs import runs
+from runner.db.runs.runs import RunOptions
 from runner.evals.night.load_measurement import load_measurement
 from runner.evals.night.night_options import NightOptions, read_options
 from runner.rules.evaluation.suite.suite_json import decode_suite

@@ -11,7 +11,8 @@ from hosts import Host
 from live_runner import NO_LIMITS, RUN, Simulator, write_jobs
 from servers import PgBouncer, Postgres, RedisServer, pgbouncer_program
 
-from runner.db import migrate, pooler_mode
+from runner.db import migrate
+from runner.db.connection import pooler_mode
 from runner.db.session import Database
 from runner.rules.errors import Unreachable, UsageError
 

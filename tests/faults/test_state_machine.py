@@ -28,34 +28,29 @@ from hypothesis.stateful import (
 )
 from ledger_series import COUNTERS
 
-from runner.db import (
-    counters,
-    events,
-    job_moves,
-    leases,
-    new_jobs,
-    orphans,
-    result_moves,
-    runs,
-    stored_options,
-    unreadables,
-    workers,
-)
-from runner.db.counters import Deltas
-from runner.db.outcomes import Accepted, Cause, PollAgain, Requeue
-from runner.db.results import Received
+from runner.db.answers import unreadables
+from runner.db.answers.results import Received
+from runner.db.counts import counters
+from runner.db.counts.counters import Deltas
+from runner.db.events import events
+from runner.db.intake import new_jobs
+from runner.db.moves import job_moves, result_moves
+from runner.db.moves.outcomes import Accepted, Cause, PollAgain, Requeue
+from runner.db.runs import runs, stored_options
 from runner.db.session import Database
 from runner.db.tables import Base
-from runner.engine import record_attempts, settle, unreadable_replies
+from runner.db.workers import leases, orphans, workers
+from runner.engine.collecting import settle, unreadable_replies
 from runner.engine.recovery import dead_workers, expired_leases
-from runner.engine.spool import AcceptedRecord, AnswerRecord, Spool
+from runner.engine.sending import record_attempts
+from runner.engine.storing.spool import AcceptedRecord, AnswerRecord, Spool
 from runner.rules.sending import retry
 from runner.rules.states import FINAL, TRANSITIONS, Event, JobState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from runner.db.leases import ClaimedJob, Lease, LeasedJob
+    from runner.db.workers.leases import ClaimedJob, Lease, LeasedJob
 
 JOBS = 3  # few, so that the processes compete for the same jobs
 LEASE_MS = 120_000

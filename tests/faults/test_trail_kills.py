@@ -21,7 +21,7 @@ from servers import RedisServer
 from sqlalchemy import text
 from suite_folder import write_suite
 
-from runner.db import runs
+from runner.db.runs import runs
 from runner.db.session import Database
 from runner.rules.states import JobState
 

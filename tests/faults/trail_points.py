@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import event
 
 from runner.cli.main import call
-from runner.db import model_moves, recheck_moves, user_moves
+from runner.db.moves import model_moves, recheck_moves, user_moves
 from runner.db.session import Database
 
 if TYPE_CHECKING:

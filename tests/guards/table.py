@@ -37,7 +37,7 @@ GUARDS = (
     Guard(
         name="heartbeats",
         without_it="a live worker loses a job when a clock is changed",
-        file="runner/db/orphans.py",
+        file="runner/db/workers/orphans.py",
         old=" AND workers.ended_at_ms IS NULL AND workers.seen_at_ms >= :since)",
         new=" AND workers.seen_at_ms < :since AND workers.seen_at_ms > :since)",
         tests="tests/engine/test_reaper.py",
@@ -53,7 +53,7 @@ GUARDS = (
     Guard(
         name="the spool record before a POST",
         without_it="after a crash, a request that the API accepted counts as never sent",
-        file="runner/engine/spool.py",
+        file="runner/engine/storing/spool.py",
         old='return self._append(f"s {job_id} {attempt}\\n".encode())',
         new='return self._append(b"")',
         tests="tests/ladder -m 'not soak' -k exit-sqlite",
@@ -61,7 +61,7 @@ GUARDS = (
     Guard(
         name="the spool record after a fetch",
         without_it="an answer that can be fetched only once is lost",
-        file="runner/engine/spool.py",
+        file="runner/engine/storing/spool.py",
         old="return self._append(_answer_record(record))",
         new='return self._append(b"")',
         tests="tests/engine/test_spool.py tests/engine/test_recovery.py",
@@ -69,7 +69,7 @@ GUARDS = (
     Guard(
         name="the lock on a spool folder",
         without_it="the spool of a live process is imported",
-        file="runner/engine/spool.py",
+        file="runner/engine/storing/spool.py",
         old="        fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)\n",
         new="",
         tests="tests/engine/test_spool.py",
@@ -118,8 +118,8 @@ GUARDS = (
         name="confirming a slot in the limiter",
         without_it="a slow network leads to more requests in a window than allowed",
         file="runner/limiter/limiter.py",
-        old="            self._bucket(slot.bucket).record(PendingUpdates(confirmed=[(slot.id, self._clock())]))",
-        new="            self._bucket(slot.bucket).record(PendingUpdates())",
+        old=".record(PendingUpdates(confirmed=[(slot.id, self._clock())]))",
+        new=".record(PendingUpdates())",
         tests="tests/limiter -m 'not soak'",
     ),
     Guard(
@@ -194,7 +194,7 @@ GUARDS = (
     Guard(
         name="nothing is fetched on a full disk",
         without_it="an answer that can be fetched only once is fetched and cannot be kept",
-        file="runner/engine/disk_space.py",
+        file="runner/engine/storing/disk_space.py",
         old="    if free >= FREE_BYTES_MIN:\n",
         new="    if free >= 0:\n",
         tests="tests/faults/test_full_disk.py",
@@ -210,7 +210,7 @@ GUARDS = (
     Guard(
         name="runs take turns",
         without_it="a small run waits behind a large one",
-        file="runner/engine/turns.py",
+        file="runner/engine/sending/turns.py",
         old="        return sorted(runs, key=self._place)\n",
         new="        return list(runs)\n",
         tests="tests/engine/test_turns.py",
@@ -218,7 +218,7 @@ GUARDS = (
     Guard(
         name="supervision",
         without_it="a background task of a worker ends and is not started again",
-        file="runner/engine/supervisor.py",
+        file="runner/engine/process/supervisor.py",
         old="            await self._wait_after(one, error)\n",
         new="            return\n",
         tests="tests/engine/test_supervised_tasks.py tests/engine/test_supervisor.py",
@@ -242,7 +242,7 @@ GUARDS = (
     Guard(
         name="a night goes on over midnight",
         without_it="a line that is killed before midnight and started after it pays twice",
-        file="runner/cli/session/run_choice.py",
+        file="runner/cli/session/running/run_choice.py",
         old="        if found is None and is_today(word):\n",
         new="        if False:\n",
         tests="tests/cli/test_run_choice.py -k sqlite",
@@ -330,7 +330,7 @@ GUARDS = (
     Guard(
         name="a night begins only where its report has a place",
         without_it="a night without a place for its files stands before all later ones",
-        file="runner/cli/session/night_calls.py",
+        file="runner/cli/session/nights/night_calls.py",
         old="night_end.check_files(night, force=self.flags.force)",
         new="pass",
         tests="tests/evals/test_whole_nights.py -m 'not soak' -k place_that_is_none",
@@ -354,7 +354,7 @@ GUARDS = (
     Guard(
         name="the event of a change",
         without_it="nobody can see afterwards who changed a limit",
-        file="runner/cli/session/change_options.py",
+        file="runner/cli/session/steering/change_options.py",
         old="trail.record(connection, run_id, now_ms, EventKind.SET, ",
         new="dict(",
         tests="tests/faults/test_trail_kills.py -k set",
@@ -362,7 +362,7 @@ GUARDS = (
     Guard(
         name="numbers over time in the step of the counters",
         without_it="the costs of a day are not what was spent",
-        file="runner/db/counters.py",
+        file="runner/db/counts/counters.py",
         old="        run_series.add(connection, shard % run_series.SHARDS, self._counts)\n",
         new="",
         tests="tests/db/test_run_series.py -k sqlite",
@@ -370,7 +370,7 @@ GUARDS = (
     Guard(
         name="the series of a removed run",
         without_it="the costs of a month shrink with every prune",
-        file="runner/db/removal.py",
+        file="runner/db/runs/removal.py",
         old='("frames", "run_counters", "run_events")',
         new='("frames", "run_counters", "run_series", "run_events")',
         tests="tests/db/test_run_series.py -k sqlite",

@@ -39,14 +39,19 @@ from valkey_server import valkey_server
 
 from runner import settings as settings_of
 from runner.api import deferred
-from runner.db import job_moves, migrate, runs, workers
-from runner.db.counters import Deltas
-from runner.db.runs import RunOptions
+from runner.db import migrate
+from runner.db.counts.counters import Deltas
+from runner.db.moves import job_moves
+from runner.db.runs import runs
+from runner.db.runs.runs import RunOptions
 from runner.db.session import Database
-from runner.engine import heartbeat, keep_answers, run_completion, shared_clock
-from runner.engine.loop_thread import LoopThread
-from runner.engine.spool import Segment
+from runner.db.workers import workers
+from runner.engine.collecting import keep_answers
+from runner.engine.process import heartbeat, shared_clock
+from runner.engine.process.loop_thread import LoopThread
+from runner.engine.runs import run_completion
 from runner.engine.stages import open_stages
+from runner.engine.storing.spool import Segment
 from runner.intake.job_file import LoadFlags
 from runner.intake.job_file_input import JobFile
 from runner.intake.load import WantedRun, load

@@ -16,7 +16,7 @@ from sqlalchemy.exc import OperationalError
 from runner.api import deferred
 from runner.api.request_failed import RequestFailed
 from runner.db.session import Database
-from runner.engine.spool import Segment
+from runner.engine.storing.spool import Segment
 from runner.limiter.store import LimiterUnavailable, Store
 from runner.output import write as output
 from runner.rules.advice import Advice

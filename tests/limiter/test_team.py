@@ -20,9 +20,9 @@ from runner.api.client import XAIClient
 from runner.db import migrate
 from runner.db.session import Database
 from runner.db.stored_team_limits import HostSettings
-from runner.engine import team as team_of_key
-from runner.engine.follow_team_limits import TeamLimitsFollower
-from runner.engine.team import Team
+from runner.engine.limits import team as team_of_key
+from runner.engine.limits.follow_team_limits import TeamLimitsFollower
+from runner.engine.limits.team import Team
 from runner.limiter.hand_over_limits import LimitsHandOver
 from runner.limiter.limiter import LimiterUnavailable
 from runner.limiter.store import connect

@@ -25,7 +25,7 @@ from labeled_run import (
     table_bytes,
 )
 
-from runner.db import labeled_rows
+from runner.db.jobs import labeled_rows
 from runner.db.session import Database
 from runner.output.contents import TableOptions
 from runner.output.files import paths

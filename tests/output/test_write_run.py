@@ -13,8 +13,11 @@ from msgspec.structs import asdict
 from run_driver import COST, RunDriver, new_run, received, settled
 from sqlalchemy import text
 
-from runner.db import counters, ended_jobs, result_moves, runs
-from runner.db.job_ids import job_id
+from runner.db.counts import counters
+from runner.db.jobs import ended_jobs
+from runner.db.jobs.job_ids import job_id
+from runner.db.moves import result_moves
+from runner.db.runs import runs
 from runner.output.file_owner import run_tag
 from runner.output.files import paths
 from runner.output.finished_runs import file_name

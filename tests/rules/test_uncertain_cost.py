@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.engine import cost_bounds
-from runner.engine.cost_bounds import PriceBasis
+from runner.engine.runs import cost_bounds
+from runner.engine.runs.cost_bounds import PriceBasis
 from runner.rules.costs.budget import used_ticks
 from runner.rules.costs.uncertain_cost import (
     UncertainCost,

@@ -25,7 +25,7 @@ def test_what_is_short_is_named() -> None:
     """A file, then its folder; a folder without any file is short, too."""
     files = {
         "runner/engine/post.py": Reached(84, 100),
-        "runner/engine/spool.py": Reached(95, 100),
+        "runner/engine/storing/spool.py": Reached(95, 100),
         "runner/cli/main.py": Reached(70, 100),
         "runner/__init__.py": Reached(),
     }

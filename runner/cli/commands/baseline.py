@@ -11,9 +11,9 @@ from runner.cli.printing import print_escaped, print_json, print_note
 from runner.cli.render.night_baseline import baseline_lines, baseline_object
 from runner.cli.session.actor import read_actor
 from runner.cli.session.context import existing_database, read_settings
-from runner.cli.session.find_night import find_night, need_suite
-from runner.db import trail
-from runner.db.stored_options import OptionsChange
+from runner.cli.session.nights.find_night import find_night, need_suite
+from runner.db.events import trail
+from runner.db.runs.stored_options import OptionsChange
 from runner.rules.errors import UsageError
 from runner.rules.evaluation.gate.pool import POOL_MOST
 from runner.rules.event_kinds import EventKind
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from runner.db.evaluation.nights import NightRow
-    from runner.db.trail import Actor
+    from runner.db.events.trail import Actor
 
 _HELP: Final = """\
 Show or change what the nights of SUITE (its name) are compared with.

@@ -12,15 +12,18 @@ from runner.cli.render import text
 from runner.cli.render.ending_text import done_text, outstanding_lines
 from runner.cli.render.live_object import live_object
 from runner.cli.session.actor import read_actor
-from runner.cli.session.choose_jobs import choose_jobs, left_out_line, nothing_chosen
 from runner.cli.session.confirm import confirm
 from runner.cli.session.context import existing_database, find_working_run, read_settings
-from runner.cli.session.run_state import read_snapshot, snapshot_of
-from runner.db import chosen_jobs, events, runs, user_moves
-from runner.db.counters import Deltas
-from runner.db.run_snapshot import Part
-from runner.db.trail import CommandEvent
-from runner.engine import cost_bounds, run_completion
+from runner.cli.session.following.run_state import read_snapshot, snapshot_of
+from runner.cli.session.jobs.choose_jobs import choose_jobs, left_out_line, nothing_chosen
+from runner.db.counts.counters import Deltas
+from runner.db.events import events
+from runner.db.events.trail import CommandEvent
+from runner.db.jobs import chosen_jobs
+from runner.db.moves import user_moves
+from runner.db.runs import runs
+from runner.db.runs.run_snapshot import Part
+from runner.engine.runs import cost_bounds, run_completion
 from runner.rules.errors import UsageError
 from runner.rules.event_kinds import EventKind
 from runner.rules.states import AT_WORK, FINAL, JobState, RunState
@@ -32,11 +35,11 @@ if TYPE_CHECKING:
 
     from runner.cli.flags import JobFilter
     from runner.cli.snapshot import Snapshot
-    from runner.db.job_selection import JobSelection
-    from runner.db.runs import RunRow
+    from runner.db.events.trail import Actor
+    from runner.db.jobs.job_selection import JobSelection
+    from runner.db.runs.runs import RunRow
     from runner.db.session import Database
-    from runner.db.trail import Actor
-    from runner.engine.cost_bounds import PriceBasis
+    from runner.engine.runs.cost_bounds import PriceBasis
     from runner.rules.costs.uncertain_cost import UncertainCost
 
 _WORDS: Final = {  # of jobs that fit in all but their state

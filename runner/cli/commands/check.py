@@ -11,11 +11,11 @@ from runner.cli.path_types import InputPath
 from runner.cli.printing import print_escaped, print_json
 from runner.cli.render.check_object import check_object
 from runner.cli.render.check_report import check_lines
-from runner.cli.session.check_file import check_file
+from runner.cli.session.checking.check_file import check_file
+from runner.cli.session.checking.input_kind import is_recipe_not_jobs, is_suite
 from runner.cli.session.context import read_settings
-from runner.cli.session.given_limits import given_limits
-from runner.cli.session.input_kind import is_recipe_not_jobs, is_suite
-from runner.cli.session.run_options import rate_flags
+from runner.cli.session.running.given_limits import given_limits
+from runner.cli.session.running.run_options import rate_flags
 from runner.intake.job_file import LoadFlags
 from runner.rules.exit_codes import ExitCode
 
@@ -69,11 +69,11 @@ def command(
     load_flags = LoadFlags(**shaping, limits=limits, is_model_given=flags.is_model_given())
     flags.refuse_two_models(load_flags.model_for_all)
     if is_suite(file):
-        from runner.cli.session.check_suite import check_suite  # with templates and graders
+        from runner.cli.session.checking.check_suite import check_suite  # with templates and graders
 
         result = check_suite(settings, file, load_flags, expected_output=expect_output)
     elif is_recipe_not_jobs(file):
-        from runner.cli.session.check_recipe import check_recipe  # with the readers of tables
+        from runner.cli.session.checking.check_recipe import check_recipe  # with the readers of tables
         from runner.intake.recipe_input import RowFlags
         from runner.rules.recipes.recipe_flags import RecipeFlags
 

@@ -62,7 +62,7 @@ def command(
     as_json: bool,
 ) -> int | None:
     """Compare the scores in A with those in B, item by item."""
-    from runner.cli.session.compare_scores import Comparer
+    from runner.cli.session.nights.compare_scores import Comparer
 
     comparer = Comparer(read_settings(), variant=variant, as_json=as_json)
     if not others:

@@ -11,7 +11,7 @@ from runner.cli import flags
 from runner.cli.path_types import InputPath
 from runner.cli.printing import print_bytes, print_note
 from runner.cli.render.text import count, warning_lines
-from runner.cli.session.recipe_options import recipe_options, take_recipe_flags
+from runner.cli.session.recipes.recipe_options import recipe_options, take_recipe_flags
 from runner.cli.streams import is_stdout_lost
 from runner.rules.exit_codes import ExitCode
 from runner.rules.row_faults import row_fault_sentences
@@ -42,8 +42,8 @@ Example, the first request of a table:
 @click.option("--skip-bad", is_flag=True, help="Leave rows with a fault out.")
 def command(file: Path, *, line_count: int | None, skip_bad: bool, **given: Any) -> int:
     """Print the requests of FILE, a table (CSV, TSV, JSONL, Parquet) or a recipe (.toml), as job lines."""
-    from runner.cli.session.prepare_table import prepare_table  # it imports jinja2
-    from runner.cli.session.recipe_source import recipe_origin
+    from runner.cli.session.recipes.prepare_table import prepare_table  # it imports jinja2
+    from runner.cli.session.recipes.recipe_source import recipe_origin
     from runner.intake.recipe_input import RowFlags
 
     prepared = prepare_table(recipe_origin(file, take_recipe_flags(given)), RowFlags(skip_bad=skip_bad))

@@ -10,7 +10,7 @@ from runner.cli import flags
 from runner.cli.path_types import InputPath
 from runner.cli.printing import print_json, print_note
 from runner.cli.render.conversion_report import conversion_lines
-from runner.cli.session.output_flag import output_flag
+from runner.cli.session.running.output_flag import output_flag
 from runner.output.files import STDOUT
 from runner.rules.errors import UsageError
 from runner.rules.exit_codes import ExitCode

@@ -11,7 +11,9 @@ from runner.cli.printing import print_escaped, print_json
 from runner.cli.render import text
 from runner.cli.render.costs_table import CostReport, costs_csv, costs_table, grouped_costs, total_costs
 from runner.cli.session.context import existing_database, find_costs_of, read_settings
-from runner.db import daily_costs, event_log, runs
+from runner.db.counts import daily_costs
+from runner.db.events import event_log
+from runner.db.runs import runs
 from runner.db.session import clock_ms
 from runner.rules.json_object import SCHEMA
 

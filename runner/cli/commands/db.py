@@ -52,7 +52,8 @@ Example:
 @flags.json_flag
 def upgrade(*, as_json: bool) -> None:
     """Bring the database to the schema of this version. Does nothing when it is up to date."""
-    from runner.db import database_checks, migrate
+    from runner.db import migrate
+    from runner.db.connection import database_checks
     from runner.db.session import Database
     from runner.embedded import upgrade
     from runner.embedded.state_folder import StateFolder

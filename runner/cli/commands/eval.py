@@ -11,7 +11,7 @@ from runner.cli import flags
 from runner.cli.path_types import InputPath
 from runner.cli.session.context import check_connections, read_settings
 from runner.cli.session.engine_lease import engine_lease
-from runner.cli.session.run_options import night_sending_options
+from runner.cli.session.running.run_options import night_sending_options
 from runner.embedded.gc_pause import gc_paused
 
 _HELP: Final = """\
@@ -62,8 +62,8 @@ def command(file: Path, **given: Any) -> int:
             check_connections(settings)
         with gc_paused():
             from runner.cli.session.actor import read_actor
-            from runner.cli.session.eval_night import eval_suite
-            from runner.cli.session.night_calls import EvalFlags
+            from runner.cli.session.nights.eval_night import eval_suite
+            from runner.cli.session.nights.night_calls import EvalFlags
 
         options = flags.take_options(given)
         eval_flags = EvalFlags(**given, options=options)

@@ -11,10 +11,10 @@ from runner.cli import flags
 from runner.cli.printing import print_escaped, print_json, print_note
 from runner.cli.render.event_lines import event_lines, event_object
 from runner.cli.session.context import existing_database, find_events_of, read_settings
-from runner.cli.session.follow_events import EventFollower, read_events
-from runner.cli.session.stop_signal import StopSignal
+from runner.cli.session.following.follow_events import EventFollower, read_events
+from runner.cli.session.following.stop_signal import StopSignal
 from runner.cli.streams import has_reader
-from runner.db.event_log import EventFilter
+from runner.db.events.event_log import EventFilter
 from runner.db.session import clock_ms
 from runner.rules.errors import UsageError
 from runner.rules.event_kinds import EVENT_MEANING, EventKind, made_by, near_kind
@@ -24,7 +24,7 @@ from runner.rules.redact import plain
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from runner.db.event_log import LoggedEvent
+    from runner.db.events.event_log import LoggedEvent
 
 _ROWS: Final = 100
 _ROWS_MAX: Final = 100_000

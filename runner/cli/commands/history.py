@@ -10,7 +10,7 @@ from runner.cli import flags
 from runner.cli.printing import print_escaped, print_json
 from runner.cli.render.night_history import history_lines, history_object
 from runner.cli.session.context import existing_database, read_settings
-from runner.cli.session.find_night import need_suite
+from runner.cli.session.nights.find_night import need_suite
 
 _HELP: Final = """\
 Show the nights of SUITE (its name), the newest last: verdict, score, cost, and what answered.

@@ -11,7 +11,7 @@ from runner.cli import flags
 from runner.cli.printing import print_escaped, print_json, print_note
 from runner.cli.render.job_list import job_lines, job_list_object, more_lines
 from runner.cli.session.context import existing_database, read_settings
-from runner.cli.session.list_jobs import PageRequest, read_page
+from runner.cli.session.jobs.list_jobs import PageRequest, read_page
 from runner.rules.command_line import command_without
 from runner.rules.states import JobState
 

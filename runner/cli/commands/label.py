@@ -12,9 +12,9 @@ from runner.cli import flags
 from runner.cli.path_types import InputPath
 from runner.cli.session.context import check_connections, read_settings
 from runner.cli.session.engine_lease import engine_lease
-from runner.cli.session.output_flag import refuse_json_beside_results
-from runner.cli.session.recipe_options import recipe_options, take_recipe_flags
-from runner.cli.session.run_options import run_options
+from runner.cli.session.recipes.recipe_options import recipe_options, take_recipe_flags
+from runner.cli.session.running.output_flag import refuse_json_beside_results
+from runner.cli.session.running.run_options import run_options
 from runner.embedded.gc_pause import gc_paused
 
 _HELP: Final = """\
@@ -53,8 +53,8 @@ def command(file: Path, save: Path | None, **given: Any) -> int:
     run_flags = flags.RunFlags(**given, model="", model_for_all=None, options=options)
     refuse_json_beside_results(run_flags.output, as_json=run_flags.as_json)
     with gc_paused():
-        from runner.cli.session import label_table
-        from runner.cli.session.load_and_work import run_input
+        from runner.cli.session.recipes import label_table
+        from runner.cli.session.running.load_and_work import run_input
 
         naming = label_table.Naming(
             name=run_flags.name, has_occasion=run_flags.occasion is not None, quiet=run_flags.quiet
@@ -63,7 +63,7 @@ def command(file: Path, save: Path | None, **given: Any) -> int:
             settings, file, label_table.row_flags(settings, run_flags), recipe_flags, naming
         )
     if save is not None:
-        from runner.cli.session.saved_recipe import recipe_to_save
+        from runner.cli.session.recipes.saved_recipe import recipe_to_save
 
         named = replace(named, saved=recipe_to_save(file, recipe_flags, save, force=run_flags.force))
     with engine_lease(settings) as lease:

@@ -9,9 +9,9 @@ import click
 from runner.cli import flags
 from runner.cli.printing import print_escaped, print_json, print_note
 from runner.cli.render.run_list import list_object, no_worker_lines, refused_commits_lines, run_table
-from runner.cli.session.commit_refusals import RefusedCommitsReader
 from runner.cli.session.context import existing_database, read_settings
-from runner.cli.session.run_state import snapshots_of_all
+from runner.cli.session.following.commit_refusals import RefusedCommitsReader
+from runner.cli.session.following.run_state import snapshots_of_all
 from runner.db.evaluation import night_runs
 from runner.db.session import clock_ms
 

@@ -9,12 +9,12 @@ import click
 from runner.cli import flags
 from runner.cli.printing import print_escaped, print_json
 from runner.cli.session.actor import read_actor
+from runner.cli.session.checking.input_kind import is_recipe_not_jobs
 from runner.cli.session.context import any_database, read_settings
-from runner.cli.session.given_limits import given_limits
-from runner.cli.session.input_kind import is_recipe_not_jobs
-from runner.cli.session.loading import load_file, source_of
-from runner.cli.session.run_choice import choose_run
-from runner.db.runs import RunOptions
+from runner.cli.session.running.given_limits import given_limits
+from runner.cli.session.running.loading import load_file, source_of
+from runner.cli.session.running.run_choice import choose_run
+from runner.db.runs.runs import RunOptions
 from runner.intake.job_file import LoadFlags
 from runner.intake.job_file_input import JobFile
 from runner.rules.json_object import SCHEMA, JsonObject, Schema, about
@@ -119,7 +119,7 @@ def _input_of(
 ) -> tuple[RunInput, str | None, str | None]:
     """Return the input that FILE is, the name of its run if it has one, and the model that lines may lack."""
     if is_recipe_not_jobs(file):
-        from runner.cli.session.label_table import Naming, named_table  # with the readers of tables
+        from runner.cli.session.recipes.label_table import Naming, named_table  # with the readers of tables
         from runner.intake.recipe_input import RowFlags
         from runner.rules.recipes.recipe_flags import RecipeFlags
 

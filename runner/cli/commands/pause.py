@@ -13,14 +13,14 @@ from runner.cli.render.ending_text import outstanding_lines
 from runner.cli.render.live_object import live_object
 from runner.cli.session.actor import read_actor
 from runner.cli.session.context import existing_database, find_working_run, read_settings
-from runner.cli.session.pause_run import pause_run
-from runner.cli.session.run_state import read_snapshot
-from runner.db.run_snapshot import Part
+from runner.cli.session.following.run_state import read_snapshot
+from runner.cli.session.steering.pause_run import pause_run
+from runner.db.runs.run_snapshot import Part
 from runner.rules.errors import UsageError
 from runner.rules.states import RunState
 
 if TYPE_CHECKING:
-    from runner.db.trail import Actor
+    from runner.db.events.trail import Actor
     from runner.settings import Settings
 
 _HELP: Final = """\
@@ -58,7 +58,7 @@ def command(
     settings = read_settings()
     actor = read_actor(settings, reason)
     if is_every:
-        from runner.cli.session.all_runs import pause_all
+        from runner.cli.session.steering.all_runs import pause_all
 
         pause_all(settings, actor, AllRunsFlags(yes=yes, dry_run=dry_run, as_json=as_json, quiet=quiet))
     elif run is not None:

@@ -36,7 +36,7 @@ Example, after a grader was corrected:
 def command(file: Path, night: tuple[str, ...], *, trust_code: bool, as_json: bool, quiet: bool) -> None:
     """Grade the stored answers of the nights of a suite again, by the graders of its file."""
     settings = read_settings()
-    from runner.cli.session.regrade import regrade_suite
+    from runner.cli.session.nights.regrade import regrade_suite
 
     actor = read_actor(settings)
     with existing_database(settings) as database:

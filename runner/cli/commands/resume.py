@@ -10,7 +10,7 @@ from runner.cli import flags
 from runner.cli.all_runs_flags import AllRunsFlags, all_runs_flags, is_for_all
 from runner.cli.commands.start import start
 from runner.cli.session.context import read_settings
-from runner.cli.session.run_options import rate_flags
+from runner.cli.session.running.run_options import rate_flags
 
 _HELP: Final = """\
 Continue RUN (an id or a name), as `runner start` does. Options that are named here replace those of the
@@ -59,7 +59,7 @@ def command(
 def _resume_all(given: AllRunsFlags, reason: str | None) -> int:
     """Continue all runs that a user paused; return exit code 0."""
     from runner.cli.session.actor import read_actor
-    from runner.cli.session.all_runs import resume_all
+    from runner.cli.session.steering.all_runs import resume_all
 
     settings = read_settings()
     resume_all(settings, read_actor(settings, reason), given)

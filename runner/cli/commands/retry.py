@@ -12,22 +12,27 @@ from runner.cli.printing import print_json, print_notes
 from runner.cli.render import text
 from runner.cli.render.live_object import live_object
 from runner.cli.render.suggestions import retry_price
-from runner.cli.session import budget_prices, new_model
 from runner.cli.session.actor import read_actor
-from runner.cli.session.choose_jobs import choose_jobs, left_out_line, nothing_chosen
 from runner.cli.session.confirm import confirm
 from runner.cli.session.context import existing_database, find_run, read_settings
-from runner.cli.session.given_limits import given_limits
-from runner.cli.session.new_model import NewModel
-from runner.cli.session.recheck import recheck
-from runner.cli.session.retry_choice import chosen_states, is_alone, of_status, without_other_flags
-from runner.cli.session.retry_costs import retry_cost
-from runner.cli.session.run_state import read_snapshot
-from runner.db import chosen_jobs, counters, events, models_of_run, runs, user_moves
+from runner.cli.session.following.run_state import read_snapshot
+from runner.cli.session.jobs import new_model
+from runner.cli.session.jobs.choose_jobs import choose_jobs, left_out_line, nothing_chosen
+from runner.cli.session.jobs.new_model import NewModel
+from runner.cli.session.jobs.recheck import recheck
+from runner.cli.session.jobs.retry_choice import chosen_states, is_alone, of_status, without_other_flags
+from runner.cli.session.jobs.retry_costs import retry_cost
+from runner.cli.session.running import budget_prices
+from runner.cli.session.running.given_limits import given_limits
+from runner.db.counts import counters
 from runner.db.evaluation import night_runs, nights
-from runner.db.run_snapshot import Part
-from runner.db.trail import CommandEvent
-from runner.engine.cost_bounds import price_basis
+from runner.db.events import events
+from runner.db.events.trail import CommandEvent
+from runner.db.jobs import chosen_jobs, models_of_run
+from runner.db.moves import user_moves
+from runner.db.runs import runs
+from runner.db.runs.run_snapshot import Part
+from runner.engine.runs.cost_bounds import price_basis
 from runner.rules.errors import UsageError
 from runner.rules.event_kinds import EventKind
 from runner.rules.shell_words import shell_word
@@ -39,11 +44,11 @@ if TYPE_CHECKING:
     from runner.cli.flags import RetryFlags
     from runner.cli.render.suggestions import RetryCost
     from runner.cli.snapshot import Snapshot
-    from runner.db.counters import Deltas
-    from runner.db.job_selection import JobSelection
-    from runner.db.runs import RunRow
+    from runner.db.counts.counters import Deltas
+    from runner.db.events.trail import Actor
+    from runner.db.jobs.job_selection import JobSelection
+    from runner.db.runs.runs import RunRow
     from runner.db.session import Database
-    from runner.db.trail import Actor
     from runner.settings import Settings
 
 _IN_FLIGHT: Final = "sent already; the answer is awaited"

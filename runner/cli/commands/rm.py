@@ -13,8 +13,8 @@ from runner.cli.session.actor import read_actor
 from runner.cli.session.confirm import confirm
 from runner.cli.session.context import existing_database, find_run, read_settings
 from runner.cli.session.remove_runs import at_work_error, remove_run
-from runner.db import removal
 from runner.db.evaluation import night_runs
+from runner.db.runs import removal
 from runner.rules.json_object import SCHEMA
 
 _HELP: Final = """\

@@ -10,8 +10,8 @@ import click
 from runner.cli import flags
 from runner.cli.session.context import check_connections, read_settings
 from runner.cli.session.engine_lease import engine_lease
-from runner.cli.session.output_flag import refuse_json_beside_results
-from runner.cli.session.run_options import run_options
+from runner.cli.session.running.output_flag import refuse_json_beside_results
+from runner.cli.session.running.run_options import run_options
 from runner.embedded.gc_pause import gc_paused
 from runner.output.files import STDOUT, default_output, has_summary, occasion_output
 from runner.rules.occasion import day_word, is_today, run_name, stem_of_file
@@ -54,7 +54,9 @@ def command(file: Path, **given: Any) -> int:
             check_connections(settings)
             lease.start_early()
         with gc_paused():
-            from runner.cli.session.run_file import run_file  # the engine starts while this is imported
+            from runner.cli.session.running.run_file import (
+                run_file,  # the engine starts while this is imported
+            )
 
         return run_file(settings, lease, file, run_flags)
 

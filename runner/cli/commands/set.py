@@ -13,11 +13,11 @@ from runner.cli.render.changed_object import changed_run, changed_team
 from runner.cli.render.ending_text import resume_command
 from runner.cli.render.folded_text import hanging
 from runner.cli.render.option_text import change_lines
-from runner.cli.session import budget_prices
 from runner.cli.session.actor import read_actor
-from runner.cli.session.change_team_limits import change_team_limits
 from runner.cli.session.context import existing_database, find_working_run, read_settings
-from runner.cli.session.run_options import set_options
+from runner.cli.session.running import budget_prices
+from runner.cli.session.running.run_options import set_options
+from runner.cli.session.steering.change_team_limits import change_team_limits
 from runner.rules.errors import UsageError
 from runner.rules.money import dollars
 from runner.rules.states import RunState
@@ -25,7 +25,7 @@ from runner.rules.states import RunState
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from runner.cli.session.change_options import ChangedOptions
+    from runner.cli.session.steering.change_options import ChangedOptions
     from runner.settings import Settings
 
 _OF_TEAM: Final = frozenset({"rpm", "tpm"})
@@ -85,7 +85,10 @@ def command(
         _set_team(settings, run, options, reason, dry_run=dry_run, as_json=as_json, quiet=quiet)
         return
     word = _word_of_run(run, options)
-    from runner.cli.session.change_options import change_options, plan_options  # with the steps of nights
+    from runner.cli.session.steering.change_options import (  # with the steps of nights
+        change_options,
+        plan_options,
+    )
 
     with existing_database(settings) as database:
         with database.read() as connection:

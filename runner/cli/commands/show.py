@@ -11,8 +11,10 @@ from runner.cli.printing import print_bytes, print_escaped, print_json
 from runner.cli.render.job_object import story_object
 from runner.cli.render.job_story import story_lines
 from runner.cli.session.context import existing_database, find_run, read_settings
-from runner.db import counters, job_history, results, unreadables
-from runner.db.row_jobs import job_of_row
+from runner.db.answers import results, unreadables
+from runner.db.counts import counters
+from runner.db.jobs import job_history
+from runner.db.jobs.row_jobs import job_of_row
 from runner.db.session import clock_ms
 from runner.rules.counted import count
 from runner.rules.errors import UsageError
@@ -23,7 +25,7 @@ from runner.rules.redact import one_line
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
 
-    from runner.db.runs import RunRow
+    from runner.db.runs.runs import RunRow
 
 _ID_LENGTH = 80
 _FAULT_LENGTH = 400

@@ -56,6 +56,6 @@ def start(run: str, options: Mapping[str, Any], given: flags.StartFlags, reason:
             lease.start_early()
         with gc_paused():
             from runner.cli.session.actor import read_actor  # the engine starts while this is imported
-            from runner.cli.session.start_run import start_run
+            from runner.cli.session.running.start_run import start_run
 
         return start_run(settings, lease, run, options, given, read_actor(settings, reason))

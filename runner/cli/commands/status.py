@@ -10,13 +10,13 @@ from runner.cli import flags
 from runner.cli.printing import print_escaped, print_json
 from runner.cli.render.live_object import live_object
 from runner.cli.render.status_lines import other_runs_line, status_lines
-from runner.cli.session.commit_refusals import RefusedCommitsReader
 from runner.cli.session.context import existing_database, find_working_run, latest_run, read_settings
-from runner.cli.session.ending import suggestions
-from runner.cli.session.limit_usage import LimitUsageReader
-from runner.cli.session.run_state import night_line, snapshot_of
-from runner.db import runs
-from runner.db.run_snapshot import Part
+from runner.cli.session.following.commit_refusals import RefusedCommitsReader
+from runner.cli.session.following.ending import suggestions
+from runner.cli.session.following.limit_usage import LimitUsageReader
+from runner.cli.session.following.run_state import night_line, snapshot_of
+from runner.db.runs import runs
+from runner.db.runs.run_snapshot import Part
 from runner.rules.states import RunState
 
 if TYPE_CHECKING:

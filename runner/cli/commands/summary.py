@@ -11,10 +11,10 @@ from runner.cli import flags
 from runner.cli.printing import print_escaped, print_json
 from runner.cli.render.summary_table import summary_lines
 from runner.cli.session.context import existing_database, find_run, read_settings
-from runner.cli.session.ending import folder_of
-from runner.cli.session.run_state import snapshot_of
-from runner.db import examples
-from runner.db.run_snapshot import Part
+from runner.cli.session.following.ending import folder_of
+from runner.cli.session.following.run_state import snapshot_of
+from runner.db.jobs import examples
+from runner.db.runs.run_snapshot import Part
 from runner.output.file_owner import files_of_run
 from runner.rules.explain import code_of
 from runner.rules.json_object import SCHEMA, JsonObject, Schema, about

@@ -13,23 +13,23 @@ from runner.cli.printing import print_escaped, print_json, print_note
 from runner.cli.render.ending_text import done_text
 from runner.cli.render.live_object import live_object
 from runner.cli.render.summary_table import summary_lines
-from runner.cli.session.commit_refusals import RefusedCommitsReader
 from runner.cli.session.context import existing_database, find_working_run, read_settings
-from runner.cli.session.display import SilentDisplay, choose_display
-from runner.cli.session.ending import ending_lines
 from runner.cli.session.engine_lease import engine_lease
-from runner.cli.session.follow import Follower
-from runner.cli.session.limit_usage import LimitUsageReader
-from runner.cli.session.run_state import read_snapshot, snapshot_of
-from runner.cli.session.stop_signal import StopSignal
+from runner.cli.session.following.commit_refusals import RefusedCommitsReader
+from runner.cli.session.following.display import SilentDisplay, choose_display
+from runner.cli.session.following.ending import ending_lines
+from runner.cli.session.following.follow import Follower
+from runner.cli.session.following.limit_usage import LimitUsageReader
+from runner.cli.session.following.run_state import read_snapshot, snapshot_of
+from runner.cli.session.following.stop_signal import StopSignal
 from runner.cli.streams import has_reader
-from runner.db.run_snapshot import Part
+from runner.db.runs.run_snapshot import Part
 from runner.output.file_owner import files_of_run
 from runner.rules.exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from runner.cli.session.display import ProgressDisplay
-    from runner.cli.session.follow import FollowEnd
+    from runner.cli.session.following.display import ProgressDisplay
+    from runner.cli.session.following.follow import FollowEnd
     from runner.cli.snapshot import Snapshot
     from runner.embedded.engine_client import EngineClient
     from runner.settings import Settings

@@ -14,10 +14,11 @@ from runner.cli import flags
 from runner.cli.printing import print_json, print_note
 from runner.cli.render import text
 from runner.cli.session.context import any_database, read_settings, require_api
-from runner.cli.session.stop_signal import StopSignal
-from runner.db import database_checks, fleet
+from runner.cli.session.following.stop_signal import StopSignal
+from runner.db.connection import database_checks
+from runner.db.workers import fleet
 from runner.embedded import processes
-from runner.engine.host_id import host_id
+from runner.engine.process.host_id import host_id
 from runner.limiter import server_check
 from runner.rules.errors import UsageError, UserError
 from runner.rules.exit_codes import ExitCode

@@ -12,7 +12,7 @@ from runner.cli.render.worker_list import drained_lines, worker_lines, worker_li
 from runner.cli.session.actor import read_actor
 from runner.cli.session.confirm import confirm
 from runner.cli.session.context import existing_database, read_settings
-from runner.cli.session.drain_workers import drain_workers, plan_drain, read_fleet
+from runner.cli.session.steering.drain_workers import drain_workers, plan_drain, read_fleet
 from runner.db.session import clock_ms
 from runner.rules.worker_state import WorkerState
 
@@ -64,7 +64,9 @@ def command(ctx: click.Context, *, is_all: bool, as_json: bool) -> None:
 def _complete_nodes(
     _ctx: click.Context, _parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    from runner.cli.session.node_names import complete_nodes  # only a shell that completes needs it
+    from runner.cli.session.completion.node_names import (
+        complete_nodes,  # only a shell that completes needs it
+    )
 
     return complete_nodes(incomplete)
 

@@ -12,15 +12,15 @@ from runner.cli.printing import print_escaped, print_json
 from runner.cli.render import text
 from runner.cli.render.summary_table import recoded_note
 from runner.cli.session.context import existing_database, find_run, read_settings
-from runner.cli.session.output_flag import output_flag, refuse_json_beside_results
-from runner.cli.session.results_to_stdout import print_results, refuse_bytes_on_terminal
+from runner.cli.session.running.output_flag import output_flag, refuse_json_beside_results
+from runner.cli.session.running.results_to_stdout import print_results, refuse_bytes_on_terminal
 from runner.output.contents import TableOptions
 from runner.output.files import STDOUT, labeled_output
 from runner.output.labeling import labeling_of
 from runner.output.write import write_run
 
 if TYPE_CHECKING:
-    from runner.db.runs import RunRow
+    from runner.db.runs.runs import RunRow
 
 
 _HELP: Final = """\

@@ -32,7 +32,7 @@ def python() -> Diagnosis:
 def state_folder(settings: Settings) -> Iterator[Diagnosis]:
     """Check whether the state folder can be written to and has free space."""
     from runner.embedded.state_folder import StateFolder
-    from runner.engine import disk_space
+    from runner.engine.storing import disk_space
 
     home = settings.home
     folder = StateFolder(home).check()

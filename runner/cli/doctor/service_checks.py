@@ -31,7 +31,8 @@ _HEARTBEAT_MAX_AGE_MS: Final = 60_000
 
 def database(settings: Settings) -> Iterator[Diagnosis]:
     """Check whether the database answers, has the schema of this version, and can be worked with."""
-    from runner.db import database_checks, migrate
+    from runner.db import migrate
+    from runner.db.connection import database_checks
 
     with _opened(settings) as opened:
         if opened is None and had_database(settings):
@@ -52,7 +53,7 @@ def database(settings: Settings) -> Iterator[Diagnosis]:
 @contextmanager
 def _opened(settings: Settings) -> Iterator[Database | None]:
     """Open the database; yield None if an embedded one does not exist yet. Raises UserError."""
-    from runner.db.driver_errors import DRIVER_ERRORS
+    from runner.db.connection.driver_errors import DRIVER_ERRORS
     from runner.db.session import Database
 
     database = Database(settings.effective_database_url)
@@ -87,7 +88,7 @@ def redis(settings: Settings) -> Iterator[Diagnosis]:
 def workers(settings: Settings) -> Iterator[Diagnosis]:
     """Check whether a worker sent a heartbeat within the last minute, and whether workers can write."""
     from runner.db import migrate
-    from runner.db import workers as worker_rows
+    from runner.db.workers import workers as worker_rows
     from runner.limiter import refused_commits
 
     if settings.embedded:
@@ -170,7 +171,8 @@ async def _served(client: XAIClient) -> frozenset[str]:
 
 def _models_wanted(settings: Settings) -> list[str]:
     """Return the models of the runs that still have jobs to send, else the default one."""
-    from runner.db import migrate, runs
+    from runner.db import migrate
+    from runner.db.runs import runs
 
     with suppress(UserError), _opened(settings) as opened:
         if opened is not None:

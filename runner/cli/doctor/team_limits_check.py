@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from runner.cli.doctor.diagnosis import ok
 from runner.cli.render.progress import team_limits_text
-from runner.cli.session.given_limits import team_limits_in_force
+from runner.cli.session.running.given_limits import team_limits_in_force
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,7 +17,7 @@ from runner.rules.spreadsheet import csv_text
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from runner.db.daily_costs import DailyCost
+    from runner.db.counts.daily_costs import DailyCost
 
 _SUMS: Final = ("answers", "tokens", "reported_ticks", "estimated_ticks", "ticks")
 _UNREAD: Final = ("unread", "probable_extra_ticks", "possible_extra_ticks")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from runner.cli.snapshot import Snapshot
-    from runner.db.run_snapshot import RunSnapshot
+    from runner.db.runs.run_snapshot import RunSnapshot
 
 STOPPING: Final = "stopping; finished work is saved; press again to stop now"
 _CAUSE_LENGTH: Final = 300

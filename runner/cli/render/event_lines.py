@@ -15,7 +15,7 @@ from runner.rules.redact import one_line
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from runner.db.event_log import LoggedEvent
+    from runner.db.events.event_log import LoggedEvent
 
 _NAME_WIDTH: Final = 30  # so that a line fits with time, id and kind
 _LINES_MAX: Final = 1_000  # of one detail

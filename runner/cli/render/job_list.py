@@ -18,10 +18,10 @@ from runner.rules.states import JobState
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from runner.db.listed_jobs import LookedAt
-    from runner.db.runs import RunRow
+    from runner.db.jobs.listed_jobs import LookedAt
+    from runner.db.runs.runs import RunRow
 
-DatabaseRow: TypeAlias = Any  # of `db.listed_jobs`: its columns are attributes
+DatabaseRow: TypeAlias = Any  # of `db.jobs.listed_jobs`: its columns are attributes
 
 _HEADINGS: Final = ("id", "line", "state", "code", "model", "attempts", "cost", "time")
 _ID_WIDTH_MAX: Final = 40

@@ -18,9 +18,9 @@ from runner.rules.states import JOB_MEANING, JobState
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from runner.db.runs import RunRow
+    from runner.db.runs.runs import RunRow
 
-DatabaseRow: TypeAlias = Any  # of `db.stories`: its columns are attributes
+DatabaseRow: TypeAlias = Any  # of `db.jobs.job_history`: its columns are attributes
 
 _MESSAGE_LENGTH: Final = 300
 _ROLE_LENGTH: Final = 12

@@ -10,7 +10,7 @@ from runner.rules.redact import one_line, redact
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from runner.db.stored_options import OptionsChange
+    from runner.db.runs.stored_options import OptionsChange
 
 _COMMAND_LENGTH: Final = 60
 _FLAGS: Final = {"budget_ticks": "budget"}  # other options are named as their flags, with _ for -

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from runner.db.evaluation.night_runs import NightRun
-    from runner.db.removal import RunContents
-    from runner.db.runs import RunRow
+    from runner.db.runs.removal import RunContents
+    from runner.db.runs.runs import RunRow
 
 _NAME_LENGTH: Final = 40
 _KEPT_BECAUSE: Final = {

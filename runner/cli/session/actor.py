@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from runner.cli.render import text
-from runner.db.trail import Actor
+from runner.db.events.trail import Actor
 from runner.rules.command_line import recorded_command
 from runner.rules.redact import redact
 

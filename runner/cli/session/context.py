@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from runner.db.runs import RunRow
+    from runner.db.runs.runs import RunRow
     from runner.db.session import Database
     from runner.settings import Settings
 
@@ -78,8 +78,8 @@ def existing_database(settings: Settings) -> Iterator[Database]:
 def any_database(settings: Settings) -> Iterator[Database]:
     """Open the database; an embedded one is upgraded to this schema, a shared one must have it."""
     from runner.db import migrate
+    from runner.db.connection.statement_timeout import ANSWER_TIMEOUT_S
     from runner.db.session import Database
-    from runner.db.statement_timeout import ANSWER_TIMEOUT_S
     from runner.embedded import upgrade
 
     if had_database(settings):
@@ -115,7 +115,7 @@ def find_run(connection: Connection, word: str, *, removing: bool = False) -> Ru
 
     Raises UsageError, with the most similar name.
     """
-    from runner.db import runs
+    from runner.db.runs import runs
 
     found = runs.find(connection, int(word)) if _is_run_id(word) else None
     found = found or runs.find_by_name(connection, word)
@@ -130,8 +130,8 @@ def find_run(connection: Connection, word: str, *, removing: bool = False) -> Ru
 
 def find_working_run(connection: Connection, word: str) -> RunRow:
     """Return a run as `find_run` does; the name of a night stands for the newest run that measures it."""
-    from runner.db import runs
     from runner.db.evaluation import measurements, nights
+    from runner.db.runs import runs
 
     night = None if _is_run_id(word) else nights.find_by_name(connection, word)
     measured = [] if night is None else measurements.measurements(connection, night.id)
@@ -143,7 +143,8 @@ def find_working_run(connection: Connection, word: str) -> RunRow:
 
 def find_removed(connection: Connection, word: str) -> int | None:
     """Return the id of a run that was removed; None where the word is not the id of one."""
-    from runner.db import event_log, runs
+    from runner.db.events import event_log
+    from runner.db.runs import runs
 
     if not _is_run_id(word) or runs.find(connection, int(word)) is not None:
         return None
@@ -165,7 +166,7 @@ def _also_removed(connection: Connection, word: str, find: Callable[[Connection,
 
     Of several removed runs of a name the last one is meant. Raises UsageError as `find` does.
     """
-    from runner.db import event_log
+    from runner.db.events import event_log
 
     removed = find_removed(connection, word)
     if removed is not None:
@@ -197,7 +198,7 @@ def _shown(name: str) -> str:
 
 def latest_run(connection: Connection) -> RunRow:
     """Return the newest run at work, else the newest paused one, else the newest. Raises UsageError."""
-    from runner.db import runs
+    from runner.db.runs import runs
 
     begun = runs.in_states(connection, _BEGUN) or runs.in_states(connection, (RunState.PAUSED,))
     found = begun or runs.all_runs(connection)[:1]

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.cli.render.conversion_report import Conversion
-from runner.cli.session.input_kind import refuse_table
-from runner.cli.session.results_to_stdout import print_file
+from runner.cli.session.checking.input_kind import refuse_table
+from runner.cli.session.running.results_to_stdout import print_file
 from runner.intake.foreign_file import ForeignFileReader
 from runner.intake.input_file import STDIN, check_is_file
 from runner.intake.job_file import DIAGNOSTICS_SHOWN

@@ -8,9 +8,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from runner.db import counters, new_jobs, removal, runs, trail
+from runner.db.counts import counters
 from runner.db.evaluation import night_runs
-from runner.db.trail import CommandEvent
+from runner.db.events import trail
+from runner.db.events.trail import CommandEvent
+from runner.db.intake import new_jobs
+from runner.db.runs import removal, runs
 from runner.embedded.loading_lock import loading_lock
 from runner.rules.errors import UsageError
 from runner.rules.event_kinds import EventKind
@@ -23,10 +26,10 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from runner.db.evaluation.night_runs import NightRun
-    from runner.db.removal import RunContents
-    from runner.db.runs import RunRow
+    from runner.db.events.trail import Actor
+    from runner.db.runs.removal import RunContents
+    from runner.db.runs.runs import RunRow
     from runner.db.session import Database
-    from runner.db.trail import Actor
     from runner.rules.evaluation.kept_answers import Kept
     from runner.settings import Settings
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import orjson
 from sqlalchemy import text
 
-from runner.db import counters
+from runner.db.counts import counters
 from runner.db.evaluation import answer_groups, stored_scores
 from runner.db.evaluation.graders import grader_ids
 from runner.db.evaluation.items import changes_since, item_places

@@ -6,7 +6,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from runner.db import ended_jobs
+from runner.db.jobs import ended_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

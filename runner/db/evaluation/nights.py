@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from sqlalchemy import text
 
-from runner.db import runs
 from runner.db.evaluation import graders as grader_rows
 from runner.db.evaluation import items as item_rows
+from runner.db.runs import runs
 from runner.rules import occasion as occasion_rules
 from runner.rules.evaluation.report.report_summary import summarize
 from runner.rules.evaluation.suite.suite import AGAIN

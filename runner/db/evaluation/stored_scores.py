@@ -6,7 +6,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from runner.db.postgres_engine import BINARY_BYTEA
+from runner.db.connection.postgres_engine import BINARY_BYTEA
 from runner.rules.evaluation.gate.score_sums import packed
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """Recovery: jobs that a worker held and works on no more come back, each exactly once.
 
-A worker holds a job by a lease with an end and a generation (`db.leases`). Who holds none moves no row, so
-however often recovery runs, and whoever runs it, a job is moved once. It has four triggers:
+A worker holds a job by a lease with an end and a generation (`db.workers.leases`). Who holds none moves
+no row, so however often recovery runs, and whoever runs it, a job is moved once. It has four triggers:
 
 1. An engine starts, or one of its workers ended (`embedded.engine`). The engine recovers all dead workers of
    this host: the kernel has freed the lock on their spool. What the spool says decides (`dead_workers`).

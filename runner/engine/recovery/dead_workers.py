@@ -12,17 +12,20 @@ import logging
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
-from runner.db import answers_at_once, job_moves, orphans, result_costs, result_moves, unreadables, workers
-from runner.db.counters import Deltas
-from runner.db.leases import Lease
-from runner.db.outcomes import Accepted, Cause, Requeue
-from runner.db.unreadables import Repeats, UnreadableReply
-from runner.engine import settle, unreadable_replies
-from runner.engine.cost_bounds import TABLE_PRICES
-from runner.engine.keep_answers import received_of
+from runner.db.answers import answers_at_once, unreadables
+from runner.db.answers.unreadables import Repeats, UnreadableReply
+from runner.db.counts import result_costs
+from runner.db.counts.counters import Deltas
+from runner.db.moves import job_moves, result_moves
+from runner.db.moves.outcomes import Accepted, Cause, Requeue
+from runner.db.workers import orphans, workers
+from runner.db.workers.leases import Lease
+from runner.engine.collecting import settle, unreadable_replies
+from runner.engine.collecting.keep_answers import received_of
+from runner.engine.collecting.settle import Policy
 from runner.engine.recovery.requeue import fetch_again, requeue_unknown
-from runner.engine.settle import Policy
-from runner.engine.spool import (
+from runner.engine.runs.cost_bounds import TABLE_PRICES
+from runner.engine.storing.spool import (
     AcceptedRecord,
     AnswerRecord,
     OrphanedSpool,
@@ -39,9 +42,9 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from runner.db.orphans import OrphanedJob
     from runner.db.session import Database
-    from runner.engine.cost_bounds import PriceBasis
+    from runner.db.workers.orphans import OrphanedJob
+    from runner.engine.runs.cost_bounds import PriceBasis
 
 ANSWERS_PER_COMMIT = 200
 ANSWER_BYTES_PER_COMMIT = 32 << 20

@@ -5,17 +5,17 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
-from runner.db import orphans, workers
-from runner.db.counters import Deltas
-from runner.engine.cost_bounds import TABLE_PRICES
+from runner.db.counts.counters import Deltas
+from runner.db.workers import orphans, workers
 from runner.engine.recovery.requeue import fetch_again, requeue_unknown
+from runner.engine.runs.cost_bounds import TABLE_PRICES
 from runner.rules.states import JobState
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from runner.db.session import Database
-    from runner.engine.cost_bounds import PriceBasis
+    from runner.engine.runs.cost_bounds import PriceBasis
 
 ROWS_MAX: Final = 500  # in one transaction
 log = logging.getLogger("runner.recovery")

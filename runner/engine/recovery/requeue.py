@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runner.db import job_moves
-from runner.db.outcomes import Cause, PollAgain, Requeue
-from runner.engine import cost_bounds
-from runner.engine.settle import policy_of_run
+from runner.db.moves import job_moves
+from runner.db.moves.outcomes import Cause, PollAgain, Requeue
+from runner.engine.collecting.settle import policy_of_run
+from runner.engine.runs import cost_bounds
 from runner.rules.sending import retry
 from runner.rules.states import Event
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from runner.db.counters import Deltas
-    from runner.db.orphans import OrphanedJob
-    from runner.engine.cost_bounds import PriceBasis
+    from runner.db.counts.counters import Deltas
+    from runner.db.workers.orphans import OrphanedJob
+    from runner.engine.runs.cost_bounds import PriceBasis
 
 
 def requeue_unknown(

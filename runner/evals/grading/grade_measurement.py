@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from runner.db.evaluation import grades, job_results
 from runner.db.evaluation.grades import AnswerRow, GradeRow
-from runner.db.job_ids import JOBS_MAX, job_id
+from runner.db.jobs.job_ids import JOBS_MAX, job_id
 from runner.evals.night.compile_night import parse_custom_id
 from runner.rules.evaluation.graders.read_answer import read_answer
 

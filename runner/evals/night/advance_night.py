@@ -13,10 +13,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from runner.db import runs
 from runner.db.evaluation import nights
 from runner.db.evaluation.measurements import measurements, set_graded
 from runner.db.evaluation.nights import NightState
+from runner.db.runs import runs
 from runner.evals.grading.grade_measurement import grade_run
 from runner.evals.grading.suite_graders import open_graders
 from runner.evals.night import decide_night
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
     from runner.db.evaluation.measurements import MeasurementRow
     from runner.db.evaluation.nights import NightRow
+    from runner.db.events.trail import Actor
     from runner.db.session import Database
-    from runner.db.trail import Actor
     from runner.evals.night.stored_night import StoredNight
     from runner.intake.load import LoadResult
     from runner.settings import Settings

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from runner.db import trail
 from runner.db.evaluation import nights
 from runner.db.evaluation.items import AskedItems
+from runner.db.events import trail
 from runner.evals.grading.suite_graders import grader_hashes
 from runner.evals.night.change_night import store_options
 from runner.evals.night.compile_night import printed_metadata
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from runner.db.evaluation.nights import NightRow
+    from runner.db.events.trail import Actor
     from runner.db.session import Database
-    from runner.db.trail import Actor
     from runner.evals.night.night_options import NightOptions
     from runner.rules.evaluation.report.night_facts import Content
     from runner.rules.evaluation.suite.item import Item

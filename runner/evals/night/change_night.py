@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from runner.db import trail
 from runner.db.evaluation import measurements, nights
 from runner.db.evaluation.nights import NightState
-from runner.db.stored_options import OptionsChange
+from runner.db.events import trail
+from runner.db.runs.stored_options import OptionsChange
 from runner.evals.night import decide_night
 from runner.evals.night.night_options import read_options
 from runner.evals.night.stored_night import read_night
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from runner.db.evaluation.nights import NightRow
-    from runner.db.trail import Actor
+    from runner.db.events.trail import Actor
     from runner.evals.night.night_options import NightOptions
 
 

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-from runner.db import counters, runs
+from runner.db.counts import counters
 from runner.db.evaluation import facts, nights
 from runner.db.evaluation.measurements import measurements
 from runner.db.evaluation.nights import NightState
 from runner.db.evaluation.on_end_claims import count_as_reported
+from runner.db.runs import runs
 from runner.evals.night.stored_night import StoredNight, read_night
 from runner.rules.errors import Bug
 from runner.rules.evaluation.gate.verdict import Verdict
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from runner.db.evaluation.nights import NightRow
+    from runner.db.events.trail import CommandEvent
     from runner.db.session import Database
-    from runner.db.trail import CommandEvent
     from runner.rules.evaluation.report.night_report import NightReport
 
 _SPENT: Final = ("reported", "estimated", "possible_extra", "unpriced")

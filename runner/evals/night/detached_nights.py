@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy.exc import DBAPIError
 
-from runner.db import runs
-from runner.db.driver_errors import is_unavailable
+from runner.db.connection.driver_errors import is_unavailable
 from runner.db.evaluation import night_runs, nights
+from runner.db.runs import runs
 from runner.evals.night import night_end
 from runner.evals.night.advance_night import NightSteps
 from runner.evals.night.night_options import read_options

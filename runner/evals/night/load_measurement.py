@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from runner.db import stored_options
 from runner.db.evaluation import nights
 from runner.db.evaluation.measurements import add_measurement, lock_night
-from runner.db.runs import RunOptions
+from runner.db.runs import stored_options
+from runner.db.runs.runs import RunOptions
 from runner.embedded.loading_lock import loading_lock, occasion_lock
 from runner.embedded.read_team_limits import read_team_limits
 from runner.embedded.state_folder import StateFolder
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from runner.db.evaluation.nights import NightRow
+    from runner.db.events.trail import Actor
     from runner.db.session import Database
-    from runner.db.trail import Actor
     from runner.evals.night.night_options import NightOptions
     from runner.intake.load import LoadResult
     from runner.rules.evaluation.suite.item import Item

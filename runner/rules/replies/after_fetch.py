@@ -69,7 +69,7 @@ def postponed_s(state: PollState) -> float | None:
 
 
 class FetchMove(StrEnum):
-    """How the job moves: the names of moves in `db.job_moves`."""
+    """How the job moves: the names of moves in `db.moves.job_moves`."""
 
     LATER = "later"
     NOT_READY = "not_ready"

@@ -28,7 +28,7 @@ _OF_A_MOMENT: Final = (Outcome.AMBIGUOUS, Outcome.TRANSIENT)
 
 
 class SubmitMove(StrEnum):
-    """How the job moves: the names of moves in `db.job_moves`."""
+    """How the job moves: the names of moves in `db.moves.job_moves`."""
 
     NOT_SENT = "not_sent"
     REFUSED_FOR_NOW = "refused_for_now"

@@ -6,7 +6,9 @@ from typing import Final
 
 from runner.rules.servers.database_fault import DatabaseFault
 
-FILE_GONE: Final = "the file was removed or replaced"  # a message of our own (runner.db.sqlite_engine)
+FILE_GONE: Final = (
+    "the file was removed or replaced"  # a message of our own (runner.db.connection.sqlite_engine)
+)
 _PUT_BACK: Final = (  # SQLite would apply a log that belongs to another file, and damage a copy with it
     "move it away, and its -wal and -shm beside it too; then put a whole copy there, or load the job files"
     " anew"

@@ -1,0 +1,1 @@
+"""Read an input and estimate it, for `check`: nothing is stored or sent."""

@@ -1,0 +1,1 @@
+"""Names for the completion of a shell."""

@@ -1,0 +1,1 @@
+"""Follow runs: read their state, show it, and stop at a signal."""

@@ -1,0 +1,1 @@
+"""Choose jobs of a run: list them, or send them again."""

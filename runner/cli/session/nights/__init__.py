@@ -1,0 +1,1 @@
+"""Nights of a suite: measure, find, compare and grade them."""

@@ -1,0 +1,1 @@
+"""Recipes and the tables that they label."""

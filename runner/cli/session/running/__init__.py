@@ -1,0 +1,1 @@
+"""Load inputs, start runs, and work until they end."""

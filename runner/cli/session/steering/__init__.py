@@ -1,0 +1,1 @@
+"""Change runs, teams and workers while they are at work."""

@@ -1,0 +1,1 @@
+"""Answers, byte for byte, and replies that were none."""

@@ -1,0 +1,1 @@
+"""Moves of jobs from state to state: guarded UPDATEs, with their attempts."""

@@ -1,0 +1,1 @@
+"""Runs: create, find, start, change and remove them, and read all that is shown of one."""

@@ -1,0 +1,1 @@
+"""Workers, the leases that they hold, and what they leave behind."""

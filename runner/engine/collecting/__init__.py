@@ -1,0 +1,1 @@
+"""Collecting: from a request id to a stored, settled answer."""

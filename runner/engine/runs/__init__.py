@@ -1,0 +1,1 @@
+"""Runs at work: which there are, what pauses them, and when they are complete."""

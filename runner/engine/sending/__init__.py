@@ -1,0 +1,1 @@
+"""Sending: from a pending job to a request id."""

@@ -1,0 +1,1 @@
+"""Storing: the group commit, the spool, and the room on the disk."""
