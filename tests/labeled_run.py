@@ -16,8 +16,8 @@ from runner.db.intake.new_rows import NewRow
 from runner.db.jobs.job_ids import job_id
 from runner.db.moves import result_moves
 from runner.db.moves.outcomes import Cause
-from runner.db.runs import runs
-from runner.db.runs.runs import RunOptions
+from runner.db.runs import run_moves, runs
+from runner.db.runs.run_row import RunOptions
 from runner.rules.labels.row_status import RowStatus
 from runner.rules.states import Event, JobState
 from runner.tables.pyarrow_import import import_pyarrow
@@ -178,6 +178,6 @@ def _load(database: Database, table: Path, statuses: Sequence[RowStatus], recipe
                 if status is RowStatus.SKIPPED
             ]
             new_rows.insert(connection, run_id, sorted([*mapped, *skipped]))
-        runs.set_ready(connection, run_id, len(jobs))
-        runs.start(connection, run_id, NOW_MS)
+        run_moves.set_ready(connection, run_id, len(jobs))
+        run_moves.start(connection, run_id, NOW_MS)
     return run_id

@@ -17,8 +17,8 @@ from runner.db.intake.new_jobs import NewJob
 from runner.db.jobs.job_ids import job_id
 from runner.db.moves import job_moves, result_moves
 from runner.db.moves.outcomes import Accepted, Cause, Cost, LabelCheck, PollAgain, Requeue, Settled
-from runner.db.runs import runs
-from runner.db.runs.runs import RunOptions
+from runner.db.runs import run_moves, runs
+from runner.db.runs.run_row import RunOptions
 from runner.db.workers import leases
 from runner.db.workers.leases import ClaimedJob, Lease
 from runner.rules.costs.uncertain_cost import UncertainCost
@@ -360,8 +360,8 @@ def new_run(
             needs=needs,
         )
         new_jobs.insert(connection, run_id, 0, [new_job(number, body) for number in range(1, count + 1)])
-        runs.set_ready(connection, run_id, count)
-        runs.start(connection, run_id, NOW_MS)
+        run_moves.set_ready(connection, run_id, count)
+        run_moves.start(connection, run_id, NOW_MS)
     return RunDriver(database, run_id)
 
 

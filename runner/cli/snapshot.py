@@ -12,8 +12,8 @@ from runner.rules.worker_presence import WorkerPresence
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from runner.db.runs.run_row import RunRow
     from runner.db.runs.run_snapshot import RunSnapshot
-    from runner.db.runs.runs import RunRow
     from runner.limiter.limits import BucketView
     from runner.limiter.refused_commits import CommitRefusal
     from runner.limiter.usage import BucketUsage

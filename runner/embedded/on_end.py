@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import IO, TYPE_CHECKING, Any
 
-from runner.db.runs import run_snapshot, runs
+from runner.db.runs import run_end, run_snapshot
 from runner.db.runs.run_snapshot import Part
 from runner.embedded.user_command import call_on_end
 from runner.output.file_owner import files_of_run
@@ -36,7 +36,7 @@ def call_for_detached(database: Database, home: StateFolder, *, to: IO[Any]) -> 
     A command that follows a run makes the call itself, after it has written the files.
     """
     with database.read() as connection:
-        run_ids = [run.id for run in runs.with_on_end(connection) if run.options.is_detached]
+        run_ids = [run.id for run in run_end.with_on_end(connection) if run.options.is_detached]
     problems = []
     for run_id in run_ids:
         ended = _claimed_unfollowed(database, home, run_id)
@@ -66,7 +66,7 @@ def _claimed(database: Database, run_id: int) -> RunSnapshot | None:
         ended = run_snapshot.read(connection, run_id, Part.EXAMPLES)
         if ended is None or not ended.run.options.on_end or not ended.has_stopped:
             return None
-        return ended if runs.claim_on_end(connection, run_id, ended.as_of_ms) else None
+        return ended if run_end.claim_on_end(connection, run_id, ended.as_of_ms) else None
 
 
 def _call(ended: RunSnapshot, *, to: IO[Any]) -> str | None:

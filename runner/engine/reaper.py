@@ -14,7 +14,7 @@ from runner.db.connection.driver_errors import first_line, is_unavailable
 from runner.db.counts.counters import Deltas
 from runner.db.jobs.job_ids import run_of
 from runner.db.moves import result_moves
-from runner.db.runs import runs
+from runner.db.runs import run_end, runs
 from runner.db.workers import orphans
 from runner.engine.collecting import settle
 from runner.engine.recovery import dead_workers, expired_leases
@@ -125,7 +125,9 @@ def complete_runs(database: Database, now_ms: int, pricing: PriceBasis = TABLE_P
     """Complete the runs that have ended; return the ids of those that have jobs in flight."""
     with database.read() as connection:
         moving = runs.active_runs(connection)
-        done = [run.id for run in moving if run.state is RunState.CANCELLED or runs.is_done(connection, run)]
+        done = [
+            run.id for run in moving if run.state is RunState.CANCELLED or run_end.is_done(connection, run)
+        ]
     finished = set()
     for run_id in done:
         with database.write() as connection:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from runner.db.events.trail import CommandEvent
 from runner.db.intake import new_jobs
-from runner.db.runs import removal, runs
+from runner.db.runs import removal, run_moves, runs
 from runner.db.runs.stored_options import options_in_force
 from runner.intake.insert_jobs import JobInserter
 from runner.intake.new_run import new_run_name, refuse_another_run, refuse_name_of_night
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from runner.db.events.trail import Actor
-    from runner.db.runs.runs import RunOptions, RunRow
+    from runner.db.runs.run_row import RunOptions, RunRow
     from runner.db.session import Database
     from runner.intake.insert_jobs import Progress
     from runner.intake.run_input import RunInput
@@ -129,7 +129,7 @@ def load(
                 raise _changed(path)
             bad_path = reading.accept()
         with database.write() as connection:
-            runs.set_ready(connection, run_id, reading.total)
+            run_moves.set_ready(connection, run_id, reading.total)
             event = _with_total(connection, event, reading.total, database.now_ms())
         return LoadResult(
             run_id=run_id,

@@ -13,7 +13,7 @@ from runner.rules.shell_words import shell_word
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from runner.db.runs.runs import RunRow
+    from runner.db.runs.run_row import RunRow
     from runner.db.session import Database
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from runner.db.runs.runs import RunRow
+    from runner.db.runs.run_row import RunRow
 
 _ENDED: Final = (JobState.SUCCEEDED, JobState.FAILED, JobState.HELD, JobState.CANCELLED)
 

@@ -25,7 +25,7 @@ from runner.tables.draft_file import drafts_of, is_same_file
 from runner.tables.stored_file import GZIP_ERRORS, StoredFile
 
 if TYPE_CHECKING:
-    from runner.db.runs.runs import RunRow
+    from runner.db.runs.run_row import RunRow
     from runner.output.files import Paths
     from runner.rules.summary_object import WrittenFile
 

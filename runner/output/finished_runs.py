@@ -15,7 +15,7 @@ from runner.rules.errors import UserError
 from runner.rules.event_kinds import EventKind
 
 if TYPE_CHECKING:
-    from runner.db.runs.runs import RunRow
+    from runner.db.runs.run_row import RunRow
     from runner.db.session import Database
 
 MAX_AGE_MS: Final = 24 * 3600 * 1000  # runs that ended earlier are from before the setting was made

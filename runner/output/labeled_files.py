@@ -26,7 +26,7 @@ from runner.tables.table import Format, UnencodableError
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from runner.db.runs.runs import RunRow
+    from runner.db.runs.run_row import RunRow
     from runner.output.contents import TableOptions
     from runner.output.files import Paths
     from runner.output.labeling import Labeling

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from runner.db.runs.runs import RunRow
+    from runner.db.runs.run_row import RunRow
     from runner.output.labeling import Labeling
     from runner.rules.labels.row_filter import RowFilter
     from runner.tables.table import RowBatch

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from runner.db.runs.runs import RunRow
+    from runner.db.runs.run_row import RunRow
     from runner.tables.table import ReadOptions, Table
 
 

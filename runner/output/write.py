@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from runner.db.runs.runs import RunRow
+    from runner.db.runs.run_row import RunRow
     from runner.db.session import Database
     from runner.rules.labels.row_status import RowStatus
     from runner.rules.summary_object import RunSummary, WrittenFile

@@ -24,7 +24,7 @@ from runner.db.counts.counters import Deltas
 from runner.db.intake import new_jobs
 from runner.db.moves import job_moves
 from runner.db.moves.outcomes import Accepted
-from runner.db.runs import runs
+from runner.db.runs import run_moves, run_row, runs
 from runner.db.session import Database
 from runner.db.workers import leases
 from runner.engine.collecting.keep_answers import CollectedAnswer, store_and_settle
@@ -100,7 +100,7 @@ async def _run_steps(folder: Path, job_file: Path, url: str, steps: Steps) -> No
         with database.write() as connection:
             run_id = runs.begin(
                 connection, identity="budget", name="budget", input_path=str(job_file), input_sha256="",
-                options=runs.RunOptions(), now_ms=now_ms,
+                options=run_row.RunOptions(), now_ms=now_ms,
             )  # fmt: skip
         _load(database, run_id, job_file, steps)
         for _ in range(0, JOBS, GROUP):
@@ -148,7 +148,7 @@ def _load(database: Database, run_id: int, job_file: Path, steps: Steps) -> None
     steps.done("parse a line")
     with database.write() as connection:
         new_jobs.insert(connection, run_id, 0, found)
-        runs.set_ready(connection, run_id, len(found))
+        run_moves.set_ready(connection, run_id, len(found))
     steps.done("insert a job")
 
 
@@ -165,7 +165,7 @@ def _claimed(
         deltas = Deltas(1)
         marked = record_attempts.record_attempts(
             connection, deltas, [record_attempts.AttemptToSend(job=job, reserve_ticks=1) for job in leased],
-            options=runs.RunOptions(), costs_unknown=False, worker=1,
+            options=run_row.RunOptions(), costs_unknown=False, worker=1,
             now_ms=now_ms, until_ms=now_ms + _BUSY_MS,
         )  # fmt: skip
         deltas.write(connection)

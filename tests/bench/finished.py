@@ -11,7 +11,7 @@ from sqlalchemy import Connection, text
 from runner.db.counts.counters import Deltas
 from runner.db.jobs.job_ids import job_id
 from runner.db.runs import runs
-from runner.db.runs.runs import RunOptions
+from runner.db.runs.run_row import RunOptions
 from runner.db.session import Database
 from runner.rules.requests import output_estimate
 

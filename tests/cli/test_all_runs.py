@@ -9,7 +9,7 @@ import pytest
 from live_runner import LiveRunner, Simulator, wait_until, write_jobs
 from test_commands import GOOD, Place
 
-from runner.db.runs import runs, stored_options
+from runner.db.runs import run_moves, stored_options
 from runner.db.session import Database
 from runner.rules.states import PauseReason, RunState
 
@@ -36,13 +36,13 @@ def several(tmp_path: Path) -> Place:
         database = database or Database(f"sqlite:///{place.home / 'runner.db'}")
         with database.write() as connection:
             if state != "ready":
-                runs.start(connection, run, database.now_ms())
+                run_moves.start(connection, run, database.now_ms())
             if state == "waiting":
-                runs.wait(connection, run, "the API is away", database.now_ms())
+                run_moves.wait(connection, run, "the API is away", database.now_ms())
             if reason is PauseReason.BUDGET:
                 stored_options.change(connection, run, {"budget_ticks": 1}, database.now_ms())
             if reason is not None:
-                runs.pause(connection, run, reason, "because", database.now_ms())
+                run_moves.pause(connection, run, reason, "because", database.now_ms())
     assert database is not None
     database.close()
     return place
@@ -125,8 +125,8 @@ def test_the_runs_that_a_user_paused_go_on_in_the_background(tmp_path: Path) -> 
         database = Database(f"sqlite:///{home.database}")
         with database.write() as connection:
             for run, reason in enumerate((PauseReason.USER, PauseReason.USER, PauseReason.BUDGET), 1):
-                runs.start(connection, run, 1)
-                runs.pause(connection, run, reason, "because", 1)
+                run_moves.start(connection, run, 1)
+                run_moves.pause(connection, run, reason, "because", 1)
         database.close()
         resumed = home.start("resume", "--all", "--yes", "--json")
         assert resumed.wait() == 0, resumed.output

@@ -14,7 +14,7 @@ from run_driver import COST, RunDriver, received, settled
 from test_commands import Place
 
 from runner.db.moves import result_moves
-from runner.db.runs import runs
+from runner.db.runs import run_moves
 from runner.db.session import Database
 from runner.rules.states import Event, JobState
 
@@ -152,7 +152,7 @@ def test_earlier_runs_of_the_file_give_the_output_tokens(place: Place) -> None:
     assert place.call("load jobs.jsonl").stdout == "1\n"
     database = Database(f"sqlite:///{place.home / 'runner.db'}")
     with database.write() as connection:
-        runs.start(connection, 1, 1_800_000_000_000)
+        run_moves.start(connection, 1, 1_800_000_000_000)
     driver = RunDriver(database, 1)
     cost = replace(COST, prompt_tokens=700, completion_tokens=40, total_tokens=1_000)
     for lease in driver.lease(40):

@@ -19,7 +19,7 @@ from cli_calls import Called, run_command
 from run_driver import RunDriver, received, settled
 
 from runner.db.moves import result_moves
-from runner.db.runs import runs
+from runner.db.runs import run_moves
 from runner.db.session import Database
 from runner.rules.exit_codes import ExitCode
 from runner.rules.states import Event, JobState
@@ -53,7 +53,7 @@ class Place:
         assert self.call("load jobs.jsonl").stdout == "1\n"
         database = Database(f"sqlite:///{self.home / 'runner.db'}")
         with database.write() as connection:
-            runs.start(connection, 1, 1_800_000_000_000)
+            run_moves.start(connection, 1, 1_800_000_000_000)
         driver = RunDriver(database, 1)
         (lease,) = driver.lease()
         driver.send(lease)

@@ -17,7 +17,7 @@ from servers import RedisServer
 from sqlalchemy import text
 from test_front_page import commands
 
-from runner.db.runs import runs
+from runner.db.runs import run_end, run_moves
 from runner.db.session import Database
 from runner.db.tables import Base
 from runner.db.workers import workers
@@ -100,11 +100,11 @@ def used(servers: Servers) -> Servers:
     table = servers.folder / "t.csv"
     labeled = labeled_run(database, table, [RowStatus.OK], recipe=recipe_of(ask={"repair": True, "reask": 0}))
     with database.write() as connection:
-        assert all(runs.finish_if_done(connection, run, NOW_MS) for run in (ended.run_id, labeled.run_id))
+        assert all(run_end.finish_if_done(connection, run, NOW_MS) for run in (ended.run_id, labeled.run_id))
     for why in (PauseReason.USER, PauseReason.BUDGET):
         paused = new_run(database, 2)
         with database.write() as connection:
-            runs.pause(connection, paused.run_id, why, "enough", NOW_MS)
+            run_moves.pause(connection, paused.run_id, why, "enough", NOW_MS)
     with database.write() as connection:
         for run, name in ((at_work, "at-work"), (ended, "ended"), (labeled, "labeled")):
             connection.execute(

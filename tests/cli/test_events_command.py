@@ -13,7 +13,7 @@ from live_runner import NO_LIMITS, LiveRunner, Simulator, wait_until, write_jobs
 from test_commands import Place
 
 from runner.cli.render.event_lines import change_texts
-from runner.db.runs import runs
+from runner.db.runs import run_moves
 from runner.db.session import Database
 from runner.rules.event_kinds import EventKind
 from runner.rules.states import PauseReason
@@ -156,11 +156,11 @@ def change(home: LiveRunner, what: str) -> None:
     with database.write() as connection:
         match what:
             case "start":
-                runs.start(connection, 1, database.now_ms())
+                run_moves.start(connection, 1, database.now_ms())
             case "wait":
-                runs.wait(connection, 1, "the API is away", database.now_ms())
+                run_moves.wait(connection, 1, "the API is away", database.now_ms())
             case _:
-                runs.pause(connection, 1, PauseReason.BUDGET, "enough", database.now_ms())
+                run_moves.pause(connection, 1, PauseReason.BUDGET, "enough", database.now_ms())
     database.close()
 
 

@@ -24,7 +24,7 @@ from runner.cli.session.following.stop_signal import StopSignal
 from runner.cli.snapshot import LimitsInUse
 from runner.db.counts import counters
 from runner.db.counts.counters import Deltas
-from runner.db.runs import runs
+from runner.db.runs import run_end, run_moves, run_row
 from runner.db.runs.run_snapshot import Part
 from runner.limiter.limits import BucketView
 from runner.limiter.usage import BucketUsage
@@ -84,7 +84,7 @@ def follow(driver: RunDriver, stop: StopSignal, **more: Any) -> tuple[FollowEnd,
 def pause(driver: RunDriver, reason: PauseReason) -> None:
     """Pause a run."""
     with driver.database.write() as connection:
-        runs.pause(connection, driver.run_id, reason, "because", 1)
+        run_moves.pause(connection, driver.run_id, reason, "because", 1)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_following_ends_when_the_run_ends(database: Database) -> None:
     driver = new_run(database, 1)
     driver.bring(JobState.SUCCEEDED)
     with database.write() as connection:
-        assert runs.finish_if_done(connection, driver.run_id, 5)
+        assert run_end.finish_if_done(connection, driver.run_id, 5)
     with StopSignal() as stop:
         ending, show = follow(driver, stop, verbose=True)
 
@@ -237,7 +237,7 @@ def test_a_plain_line_is_printed_when_it_is_due_and_not_at_every_look(
     for _ in range(3):
         lines.update(snapshot_of_run(database, driver.run_id))
     with database.write() as connection:
-        runs.wait(connection, driver.run_id, "the API is away", 2)
+        run_moves.wait(connection, driver.run_id, "the API is away", 2)
     lines.update(snapshot_of_run(database, driver.run_id))
 
     first, second = capsys.readouterr().err.splitlines()
@@ -256,7 +256,7 @@ def test_a_run_whose_jobs_have_all_ended_has_one_last_line(
     driver.bring(JobState.SUCCEEDED)
     lines.update(snapshot_of_run(database, driver.run_id))
     with database.write() as connection:
-        assert runs.finish_if_done(connection, driver.run_id, 1_900_000_000_000)
+        assert run_end.finish_if_done(connection, driver.run_id, 1_900_000_000_000)
     lines.update(snapshot_of_run(database, driver.run_id))
 
     first, last = capsys.readouterr().err.splitlines()
@@ -302,7 +302,7 @@ def test_the_own_limit_of_a_run_and_that_of_the_team_are_shown(
     database: Database, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """In the object, and in words; a limit that is not there is left out."""
-    seen = snapshot_of_run(database, new_run(database, 1, runs.RunOptions(rpm=60, tpm=0)).run_id)
+    seen = snapshot_of_run(database, new_run(database, 1, run_row.RunOptions(rpm=60, tpm=0)).run_id)
     view = BucketView(rpm=60, tpm=None, rps=None, requests=7, tokens=900, paused_s=0.0, share=1.0)
     limits = LimitsInUse(busiest=None, own=view, team=TeamLimits(rpm=0))
     print_json(live_object(replace(seen, limits=limits)))

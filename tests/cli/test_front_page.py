@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from runner import __version__
 from runner.cli.main import ROWS, cli
-from runner.db.runs.runs import RunOptions
+from runner.db.runs.run_row import RunOptions
 from runner.intake.job_file import LoadFlags
 
 NAMES = [row.name for row in ROWS]

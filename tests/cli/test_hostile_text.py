@@ -18,7 +18,7 @@ from test_no_escapes import at_a_terminal
 from runner.cli.main import call
 from runner.db.events import events
 from runner.db.moves import job_moves, result_moves
-from runner.db.runs import runs
+from runner.db.runs import run_moves
 from runner.db.session import Database
 from runner.rules.event_kinds import EventKind
 from runner.rules.states import Event, JobState
@@ -80,7 +80,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     assert loaded.stdout == "1\n", loaded.stderr
     database = Database(f"sqlite:///{place.home / 'runner.db'}")
     with database.write() as connection:
-        runs.start(connection, 1, 1_800_000_000_000)
+        run_moves.start(connection, 1, 1_800_000_000_000)
     driver = RunDriver(database, 1)
     for nth, text in enumerate(HOSTILE.values()):
         (lease,) = driver.lease()
@@ -102,7 +102,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
         driver.apply(job_moves.refused, replace(requeue_row(lease, JobState.FAILED), cause=cause))
     with database.write() as connection:
         events.note(connection, 1, 1_800_000_000_000, EventKind.WARNING, NAME)
-        runs.wait(connection, 1, NAME, 1_800_000_000_000)
+        run_moves.wait(connection, 1, NAME, 1_800_000_000_000)
     database.close()
     return place
 

@@ -20,8 +20,8 @@ from runner.cli.render.run_list import run_object
 from runner.cli.render.status_lines import status_lines
 from runner.cli.session.running.run_start import RunStart
 from runner.cli.session.running.work import activate_run
-from runner.db.runs import runs
-from runner.db.runs.runs import RunOptions
+from runner.db.runs import run_end, run_moves
+from runner.db.runs.run_row import RunOptions
 from runner.db.workers import workers
 from runner.rules.states import JobState, PauseReason
 
@@ -44,13 +44,13 @@ def move(driver: RunDriver, state: str) -> None:
     with driver.database.write() as connection:
         match state:
             case "waiting":
-                runs.wait(connection, driver.run_id, "the API is away", NOW_MS)
+                run_moves.wait(connection, driver.run_id, "the API is away", NOW_MS)
             case "cancelled":
-                runs.cancel(connection, driver.run_id, NOW_MS)
+                run_moves.cancel(connection, driver.run_id, NOW_MS)
             case "running":
                 pass
             case reason:
-                runs.pause(connection, driver.run_id, PauseReason(reason), "because", NOW_MS)
+                run_moves.pause(connection, driver.run_id, PauseReason(reason), "because", NOW_MS)
 
 
 @pytest.mark.parametrize(
@@ -88,10 +88,10 @@ def test_a_run_that_is_loaded_finished_or_opened_again_misses_none(database: Dat
     driver = new_run(database, 1)
     driver.bring(JobState.SUCCEEDED)
     with database.write() as connection:
-        assert runs.finish_if_done(connection, driver.run_id, NOW_MS)
+        assert run_end.finish_if_done(connection, driver.run_id, NOW_MS)
     assert without_engine(driver).without_worker_since_ms is None
     with database.write() as connection:
-        assert runs.reopen(connection, driver.run_id, NOW_MS)
+        assert run_moves.reopen(connection, driver.run_id, NOW_MS)
     assert without_engine(driver).run.state == "ready"
     assert without_engine(driver).without_worker_since_ms is None
 
@@ -100,12 +100,12 @@ def test_a_run_that_was_just_started_again_misses_none_yet(database: Database) -
     """Its last start counts, not its first."""
     driver = new_run(database, 1)
     with database.write() as connection:
-        runs.pause(connection, driver.run_id, PauseReason.USER, "because", NOW_MS)
+        run_moves.pause(connection, driver.run_id, PauseReason.USER, "because", NOW_MS)
     now_ms = database.now_ms()
     with database.write() as connection:
         connection.exec_driver_sql(f"UPDATE runs SET started_at_ms = {now_ms - 3_600_000}")
         connection.exec_driver_sql(f"UPDATE run_events SET at_ms = {now_ms - 3_600_000}")
-        assert runs.start(connection, driver.run_id, now_ms)
+        assert run_moves.start(connection, driver.run_id, now_ms)
 
     assert without_engine(driver).without_worker_since_ms is None
 

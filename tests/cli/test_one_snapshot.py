@@ -17,9 +17,9 @@ from runner.cli.main import call
 from runner.cli.session.following.follow import Follower
 from runner.cli.session.following.run_state import read_snapshot
 from runner.cli.session.following.stop_signal import StopSignal
-from runner.db.runs import runs
+from runner.db.runs import run_moves
+from runner.db.runs.run_row import RunOptions
 from runner.db.runs.run_snapshot import Part
-from runner.db.runs.runs import RunOptions
 from runner.embedded import on_end
 from runner.rules.states import JobState, PauseReason
 from runner.settings import load
@@ -102,7 +102,7 @@ def paused(driver: RunDriver) -> RunDriver:
     stopped = new_run(driver.database, 3, RunOptions(on_end="true"), identity="paused")
     stopped.bring(JobState.FAILED)
     with driver.database.write() as connection:
-        runs.pause(connection, stopped.run_id, PauseReason.USER, "because", 1)
+        run_moves.pause(connection, stopped.run_id, PauseReason.USER, "because", 1)
     return stopped
 
 

@@ -15,7 +15,7 @@ from snapshots import snapshot_of_run
 from terminal import Terminal
 
 from runner.cli.session.following.live_display import LiveDisplay
-from runner.db.runs import runs
+from runner.db.runs import run_moves
 from runner.rules.states import PauseReason
 
 if TYPE_CHECKING:
@@ -136,6 +136,6 @@ def test_it_is_redrawn_at_most_twice_a_second(
     assert len(panels) == drawn
 
     with database.write() as connection:
-        runs.pause(connection, driver.run_id, PauseReason.USER, "because", 1)
+        run_moves.pause(connection, driver.run_id, PauseReason.USER, "because", 1)
     display.update(snapshot_of_run(database, driver.run_id))
     assert len(panels) == drawn + 1

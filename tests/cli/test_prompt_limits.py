@@ -13,7 +13,7 @@ from test_commands import Place
 from runner import settings as settings_of
 from runner.db import stored_team_limits
 from runner.db.evaluation import nights
-from runner.db.runs.runs import RunOptions
+from runner.db.runs.run_row import RunOptions
 from runner.evals.night.load_measurement import load_measurement
 from runner.evals.night.night_options import NightOptions
 from runner.rules.errors import UserError

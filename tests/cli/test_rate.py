@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from runner.cli.render.panel import panel
 from runner.cli.render.progress import progress_line
-from runner.db.runs import runs
+from runner.db.runs import run_moves
 from runner.db.runs.run_snapshot import Part
 from runner.rules.states import PauseReason
 from runner.rules.throughput import Throughput
@@ -34,7 +34,7 @@ def driver(database: Database) -> RunDriver:
     """Return a paused run that was first started two days ago; buckets of it are ten minutes wide."""
     driver = new_run(database, JOBS)
     with database.write() as connection:
-        runs.pause(connection, driver.run_id, PauseReason.USER, "", 0)
+        run_moves.pause(connection, driver.run_id, PauseReason.USER, "", 0)
         connection.execute(text("DELETE FROM run_events"))
         connection.execute(text(f"UPDATE runs SET started_at_ms = {database.now_ms() - 48 * HOUR_MS}"))
     return driver
@@ -49,7 +49,7 @@ def end(driver: RunDriver, n: int, at_ms: int) -> None:
 def start(driver: RunDriver, at_ms: int) -> None:
     """Start the run at a time."""
     with driver.database.write() as connection:
-        assert runs.start(connection, driver.run_id, at_ms)
+        assert run_moves.start(connection, driver.run_id, at_ms)
 
 
 def shown(driver: RunDriver) -> Snapshot:
@@ -87,7 +87,7 @@ def test_status_shows_the_rate_and_the_time_to_go(
     speed = run_command(["status", "1"], tmp_path, env).stdout.splitlines()[2]
     found = json.loads(run_command(["status", "1", "--json"], tmp_path, env).stdout)
     with driver.database.write() as connection:
-        runs.pause(connection, driver.run_id, PauseReason.USER, "", now_ms)
+        run_moves.pause(connection, driver.run_id, PauseReason.USER, "", now_ms)
     paused = run_command(["status", "1"], tmp_path, env).stdout
 
     assert re.fullmatch(r"  \d\.\d/s, 2d 0h so far, .* to go", speed), speed
@@ -103,7 +103,7 @@ def test_the_rate_is_unknown_while_the_run_is_paused(driver: RunDriver) -> None:
     assert shown(driver).throughput.jobs_per_s is not None
 
     with driver.database.write() as connection:
-        runs.pause(connection, driver.run_id, PauseReason.USER, "", now_ms - 20_000)
+        run_moves.pause(connection, driver.run_id, PauseReason.USER, "", now_ms - 20_000)
     end(driver, 20, now_ms - 10_000)
     assert shown(driver).throughput == Throughput()
 

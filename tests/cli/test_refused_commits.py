@@ -12,7 +12,7 @@ from runner.cli.render.ending_text import availability_line
 from runner.cli.render.live_object import live_object
 from runner.cli.render.run_list import refused_commits_lines, run_object, run_table
 from runner.cli.render.status_lines import status_lines
-from runner.db.runs import runs
+from runner.db.runs import run_moves
 from runner.limiter.refused_commits import CommitRefusal
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def refused(database: Database) -> Snapshot:
     """Return a running run of shared servers whose workers cannot work, not even their heartbeats."""
     driver = new_run(database, 3)
     with database.write() as connection:
-        runs.start(connection, driver.run_id, NOW_MS)
+        run_moves.start(connection, driver.run_id, NOW_MS)
     snapshot = snapshot_of_run(database, driver.run_id)
     return replace(snapshot, is_engine_alive=None, refused_commits=REFUSAL)
 

@@ -20,7 +20,7 @@ from sqlalchemy import text
 
 from runner.db.evaluation import nights
 from runner.db.runs import removal
-from runner.db.runs.runs import finish_if_done
+from runner.db.runs.run_end import finish_if_done
 from runner.db.session import Database
 from runner.rules.states import JobState, RunState
 

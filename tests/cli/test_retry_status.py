@@ -13,7 +13,7 @@ from run_driver import NOW_MS
 from terminal import Terminal
 from test_sample import Home
 
-from runner.db.runs import runs
+from runner.db.runs import run_end, runs
 from runner.rules.labels.row_status import RowStatus
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def loaded(home: Home, recipe: str = OFF, statuses: Sequence[RowStatus] = STATUS
 
 def end(run: LabeledRun) -> None:
     with run.database.write() as connection:
-        assert runs.finish_if_done(connection, run.run_id, NOW_MS)
+        assert run_end.finish_if_done(connection, run.run_id, NOW_MS)
 
 
 def states(run: LabeledRun) -> list[str]:

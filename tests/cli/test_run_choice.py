@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from runner.cli.session.running.run_choice import RunChoice, choose_run
-from runner.db.runs.runs import RunOptions
+from runner.db.runs.run_row import RunOptions
 from runner.intake.job_file import LoadFlags
 from runner.intake.job_file_input import JobFile
 from runner.intake.load import WantedRun, load

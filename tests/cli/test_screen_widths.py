@@ -16,7 +16,7 @@ from sqlalchemy import text
 
 from runner.db import migrate
 from runner.db.events import trail
-from runner.db.runs import runs
+from runner.db.runs import run_moves
 from runner.db.session import Database
 from runner.db.workers import workers
 from runner.rules.event_kinds import EventKind
@@ -85,7 +85,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         with database.write() as connection:
             write_run(connection, driver.run_id, name)
     with database.write() as connection:
-        runs.pause(connection, 1, PauseReason.FAILURES, "all jobs failed with one code " * 5, NOW_MS)
+        run_moves.pause(connection, 1, PauseReason.FAILURES, "all jobs failed with one code " * 5, NOW_MS)
         connection.execute(text("UPDATE attempts SET ticks = 123456789012, possible_ticks = 12345678901"))
         for node in ("w1@a", NODE, "日本@ホスト名"):
             workers.register(

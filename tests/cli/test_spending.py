@@ -18,7 +18,7 @@ from runner.cli.render.summary_table import summary_lines
 from runner.cli.session.running.budget_prices import effective_budget, require_prices
 from runner.db.moves import result_moves
 from runner.db.runs import stored_options
-from runner.db.runs.runs import RunOptions
+from runner.db.runs.run_row import RunOptions
 from runner.rules.errors import UsageError
 from runner.rules.states import Event, JobState
 

@@ -27,7 +27,7 @@ from runner.db.counts import counters, result_costs
 from runner.db.counts.counters import Deltas
 from runner.db.jobs.job_selection import JobSelection
 from runner.db.moves import job_moves, result_moves, user_moves
-from runner.db.runs import runs
+from runner.db.runs import run_end, run_moves
 from runner.rules.costs.uncertain_cost import UncertainCost
 from runner.rules.states import Event, JobState
 
@@ -187,10 +187,10 @@ def test_a_run_does_not_end_while_its_jobs_are_retried(database: Database, retri
 
     def retry(connection: Connection, deltas: Deltas) -> None:
         assert user_moves.retry(connection, driver.run_id, failed, NOW_MS, deltas).moved == 1
-        runs.reopen(connection, driver.run_id, NOW_MS)
+        run_moves.reopen(connection, driver.run_id, NOW_MS)
 
     def finish(connection: Connection, _deltas: Deltas) -> None:
-        runs.finish_if_done(connection, driver.run_id, NOW_MS)
+        run_end.finish_if_done(connection, driver.run_id, NOW_MS)
 
     at_the_same_moment(driver, *((retry, finish) if retried_first else (finish, retry)))
 
@@ -206,7 +206,7 @@ def test_two_workers_that_see_the_end_finish_the_run_once(database: Database) ->
     finished = []
 
     def finish(connection: Connection, _deltas: Deltas) -> None:
-        finished.append(runs.finish_if_done(connection, driver.run_id, NOW_MS))
+        finished.append(run_end.finish_if_done(connection, driver.run_id, NOW_MS))
 
     at_the_same_moment(driver, finish, finish)
 

@@ -13,7 +13,7 @@ from runner.db.intake import new_jobs
 from runner.db.jobs.job_ids import job_id
 from runner.db.moves import job_moves
 from runner.db.runs import runs
-from runner.db.runs.runs import RunOptions
+from runner.db.runs.run_row import RunOptions
 from runner.db.workers import leases
 from runner.rules.states import JobState
 

@@ -22,7 +22,7 @@ from runner.db.counts import counters, daily_costs, result_costs, run_series
 from runner.db.counts.counters import Deltas
 from runner.db.counts.run_series import SHARDS
 from runner.db.moves import job_moves, result_moves
-from runner.db.runs import removal, runs
+from runner.db.runs import removal, run_moves
 from runner.rules.bucket_width import width_s
 from runner.rules.costs.uncertain_cost import UncertainCost
 from runner.rules.states import Event, JobState, PauseReason, RunState
@@ -193,8 +193,8 @@ def test_a_start_begins_a_bucket(database: Database) -> None:
         connection.execute(text("DELETE FROM run_series"))
     add(driver, NOW_MS + 100_000, 1_000)
     with database.write() as connection:
-        assert runs.start(connection, driver.run_id, NOW_MS + 200_500)
-        assert not runs.start(connection, driver.run_id, NOW_MS + 300_000), "it runs already"
+        assert run_moves.start(connection, driver.run_id, NOW_MS + 200_500)
+        assert not run_moves.start(connection, driver.run_id, NOW_MS + 300_000), "it runs already"
     for at_ms in (199_000, 200_900, 230_000, 600_000):
         add(driver, NOW_MS + at_ms)
 
@@ -282,7 +282,7 @@ def test_what_a_removed_run_has_spent_stays_in_the_costs(database: Database) -> 
         answer(driver, NOW_MS)
     with database.write() as connection:
         costs = daily_costs.read(connection, None)
-        runs.pause(connection, gone.run_id, PauseReason.USER, "", NOW_MS)
+        run_moves.pause(connection, gone.run_id, PauseReason.USER, "", NOW_MS)
         assert removal.begin(connection, gone.run_id, RunState.PAUSED)
     removal.remove(database, gone.run_id)
 

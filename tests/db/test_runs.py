@@ -10,8 +10,8 @@ from sqlalchemy import text
 
 from runner.db.events import events
 from runner.db.moves import job_moves, result_moves
-from runner.db.runs import runs, stored_options
-from runner.db.runs.runs import RunOptions
+from runner.db.runs import run_end, run_moves, runs, stored_options
+from runner.db.runs.run_row import RunOptions
 from runner.rules.event_kinds import EventKind
 from runner.rules.states import Event, JobState, PauseReason, RunState
 
@@ -43,7 +43,7 @@ def state(driver: RunDriver) -> RunState:
 
 def finish(driver: RunDriver) -> bool:
     with driver.database.write() as connection:
-        return runs.finish_if_done(connection, driver.run_id, NOW_MS + 9)
+        return run_end.finish_if_done(connection, driver.run_id, NOW_MS + 9)
 
 
 def end_next(driver: RunDriver) -> None:
@@ -56,8 +56,8 @@ def test_a_run_is_loading_until_it_is_loaded(database: Database) -> None:
     with database.write() as connection:
         run_id = begin(connection)
         before = runs.find(connection, run_id)
-        runs.set_ready(connection, run_id, 12)
-        runs.set_ready(connection, run_id, 13)
+        run_moves.set_ready(connection, run_id, 12)
+        run_moves.set_ready(connection, run_id, 13)
         after = runs.find(connection, run_id)
 
     assert before is not None
@@ -92,18 +92,18 @@ def test_a_run_moves_between_its_states_with_an_event_each(database: Database) -
     """Pause, start, wait, end of a wait: only from their source states."""
     driver = new_run(database, 1)
     with database.write() as connection:
-        assert not runs.start(connection, driver.run_id, NOW_MS), "it runs already"
-        assert not runs.end_wait(connection, driver.run_id, NOW_MS)
-        assert runs.wait(connection, driver.run_id, "no database\0", NOW_MS) is True
-        assert not runs.wait(connection, driver.run_id, "again", NOW_MS)
-        assert runs.end_wait(connection, driver.run_id, NOW_MS)
-        assert runs.pause(connection, driver.run_id, PauseReason.KEY, "refused", NOW_MS)
-        assert not runs.pause(connection, driver.run_id, PauseReason.USER, "second", NOW_MS)
+        assert not run_moves.start(connection, driver.run_id, NOW_MS), "it runs already"
+        assert not run_moves.end_wait(connection, driver.run_id, NOW_MS)
+        assert run_moves.wait(connection, driver.run_id, "no database\0", NOW_MS) is True
+        assert not run_moves.wait(connection, driver.run_id, "again", NOW_MS)
+        assert run_moves.end_wait(connection, driver.run_id, NOW_MS)
+        assert run_moves.pause(connection, driver.run_id, PauseReason.KEY, "refused", NOW_MS)
+        assert not run_moves.pause(connection, driver.run_id, PauseReason.USER, "second", NOW_MS)
         found = runs.find(connection, driver.run_id)
         assert found is not None
         assert (found.state, found.pause_reason, found.pause_text) == (RunState.PAUSED, "key", "refused")
-        assert not runs.wait(connection, driver.run_id, "paused runs do not wait", NOW_MS)
-        assert runs.start(connection, driver.run_id, NOW_MS + 5)
+        assert not run_moves.wait(connection, driver.run_id, "paused runs do not wait", NOW_MS)
+        assert run_moves.start(connection, driver.run_id, NOW_MS + 5)
         found = runs.find(connection, driver.run_id)
         assert found is not None
         assert (found.pause_reason, found.pause_text, found.started_at_ms) == (None, None, NOW_MS)
@@ -196,11 +196,11 @@ def test_a_finished_run_is_reopened_for_retried_jobs(database: Database) -> None
     lease = driver.bring(JobState.SUBMITTING)
     driver.apply(job_moves.refused, requeue_row(lease, JobState.FAILED))
     with database.write() as connection:
-        runs.reopen(connection, driver.run_id, NOW_MS)
+        run_moves.reopen(connection, driver.run_id, NOW_MS)
     assert finish(driver)
 
     with database.write() as connection:
-        runs.reopen(connection, driver.run_id, NOW_MS)
+        run_moves.reopen(connection, driver.run_id, NOW_MS)
         kinds = [event.kind for event in events.of_run(connection, driver.run_id)]
 
     assert state(driver) is RunState.READY

@@ -14,7 +14,7 @@ from run_driver import NOW_MS
 from runner.db.events import events
 from runner.db.intake import earlier_answers
 from runner.db.runs import occasions, runs, stored_options
-from runner.db.runs.runs import RunOptions
+from runner.db.runs.run_row import RunOptions
 from runner.db.stored_text import path_of, stored_path, stored_text
 from runner.rules.event_kinds import EventKind
 from runner.rules.os_text import is_text

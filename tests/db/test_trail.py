@@ -13,8 +13,8 @@ from sqlalchemy import text
 
 from runner.db.events import events, trail
 from runner.db.moves import user_moves
-from runner.db.runs import runs, stored_options
-from runner.db.runs.runs import RunOptions
+from runner.db.runs import run_end, run_moves, stored_options
+from runner.db.runs.run_row import RunOptions
 from runner.rules.event_kinds import EventKind
 from runner.rules.states import JobState, PauseReason
 
@@ -149,7 +149,7 @@ def test_a_pause_says_who_made_it(database: Database) -> None:
     for _ in range(2):
         record = trail.recorded_by(ANN, old={"state": "running"}, new={"state": "paused"})
         with database.write() as connection:
-            runs.pause(connection, driver.run_id, PauseReason.USER, "by hand", NOW_MS, record=record)
+            run_moves.pause(connection, driver.run_id, PauseReason.USER, "by hand", NOW_MS, record=record)
 
     (found,) = trail_of(database)
     assert (found.kind, found.old, found.new) == ("paused", {"state": "running"}, {"state": "paused"})
@@ -181,7 +181,7 @@ def test_a_command_named_after_the_end_is_for_the_next_one(database: Database) -
         connection.execute(text("UPDATE runs SET state = 'finished', finished_at_ms = 1"))
         events.note(connection, driver.run_id, NOW_MS, EventKind.FINISHED, "")
         stored_options.change(connection, driver.run_id, {"on_end": "true"}, NOW_MS)
-        assert not runs.claim_on_end(connection, driver.run_id, NOW_MS)
-        runs.reopen(connection, driver.run_id, NOW_MS)
+        assert not run_end.claim_on_end(connection, driver.run_id, NOW_MS)
+        run_moves.reopen(connection, driver.run_id, NOW_MS)
         events.note(connection, driver.run_id, NOW_MS, EventKind.FINISHED, "")
-        assert runs.claim_on_end(connection, driver.run_id, NOW_MS)
+        assert run_end.claim_on_end(connection, driver.run_id, NOW_MS)

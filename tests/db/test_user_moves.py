@@ -19,7 +19,7 @@ from runner.db.counts.counters import Deltas
 from runner.db.jobs import chosen_jobs
 from runner.db.jobs.job_selection import JobSelection
 from runner.db.moves import job_moves, result_moves, user_moves
-from runner.db.runs import runs
+from runner.db.runs import run_moves, runs
 from runner.engine.runs import run_completion
 from runner.rules.event_kinds import EventKind
 from runner.rules.sending.rate_limits import NOT_GIVEN
@@ -127,7 +127,7 @@ def test_a_cancelled_run_ends_when_nothing_of_it_is_in_flight(database: Database
     driver = new_run(database, 2)
     in_flight = driver.bring(JobState.SUBMITTING)
     with database.write() as connection:
-        assert runs.cancel(connection, driver.run_id, NOW_MS)
+        assert run_moves.cancel(connection, driver.run_id, NOW_MS)
 
     assert not close(driver)
     assert run_ids_at_work(database) == [driver.run_id]

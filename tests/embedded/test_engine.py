@@ -15,7 +15,7 @@ import pytest
 
 from runner import settings as settings_of
 from runner.db.counts import counters
-from runner.db.runs import runs
+from runner.db.runs import run_end, run_moves, run_row, runs
 from runner.db.session import Database
 from runner.embedded import engine_record, valkey
 from runner.embedded.engine import LOG_BYTES_MAX
@@ -121,11 +121,11 @@ def start_run_with_one_waiting_job(settings: Settings) -> int:
             name="a",
             input_path="a.jsonl",
             input_sha256="0" * 64,
-            options=runs.RunOptions(),
+            options=run_row.RunOptions(),
             now_ms=1,
         )
-        runs.set_ready(connection, run, 1)
-        assert runs.start(connection, run, 1)
+        run_moves.set_ready(connection, run, 1)
+        assert run_moves.start(connection, run, 1)
         deltas = counters.Deltas(0)
         deltas.add(run, "state", JobState.WAITING)
         deltas.write(connection)
@@ -139,7 +139,7 @@ def end_run(settings: Settings, run: int) -> None:
         deltas = counters.Deltas(0)
         deltas.move_jobs(run, JobState.WAITING, JobState.SUCCEEDED)
         deltas.write(connection)
-        assert runs.finish_if_done(connection, run, 2)
+        assert run_end.finish_if_done(connection, run, 2)
     database.close()
 
 

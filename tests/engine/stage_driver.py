@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from valkey_server import ValkeyServer
 
-    from runner.db.runs.runs import RunOptions
+    from runner.db.runs.run_row import RunOptions
     from runner.db.session import Database
 
     Opened = Callable[..., AbstractContextManager["StageDriver"]]  # the fixture `opened`

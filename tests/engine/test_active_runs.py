@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from run_driver import new_run
 
-from runner.db.runs.runs import RunOptions
+from runner.db.runs.run_row import RunOptions
 from runner.engine.runs.active_runs import read_active_runs
 from runner.rules.states import JobState
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 from sqlalchemy import text
 
-from runner.db.runs.runs import RunOptions
+from runner.db.runs.run_row import RunOptions
 
 if TYPE_CHECKING:
     from run_driver import RunDriver

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from runner.db.counts.counters import Deltas
 from runner.db.moves import outcomes, result_moves
 from runner.db.runs import runs
-from runner.db.runs.runs import RunOptions
+from runner.db.runs.run_row import RunOptions
 from runner.db.workers import workers
 from runner.engine.collecting import settle
 from runner.engine.process.heartbeat import Heartbeat

@@ -14,8 +14,8 @@ from runner.db.counts import budget_account
 from runner.db.counts.counters import Deltas
 from runner.db.moves import job_moves, result_moves
 from runner.db.moves.outcomes import Cause
-from runner.db.runs import runs, stored_options
-from runner.db.runs.runs import RunOptions
+from runner.db.runs import run_row, runs, stored_options
+from runner.db.runs.run_row import RunOptions
 from runner.engine.sending.record_attempts import AttemptToSend, record_attempts
 from runner.rules.costs.budget import Account
 from runner.rules.sending.probes import PROBES
@@ -63,7 +63,7 @@ def go(
     return len(marked.bodies)
 
 
-def run_of(driver: RunDriver) -> runs.RunRow:
+def run_of(driver: RunDriver) -> run_row.RunRow:
     """Return the run's row."""
     with driver.database.read() as connection:
         found = runs.find(connection, driver.run_id)

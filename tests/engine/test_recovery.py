@@ -11,7 +11,7 @@ from run_driver import FAR, NOW_MS, RunDriver, accepted, new_run, received, requ
 from runner.db.answers import unreadables
 from runner.db.answers.unreadables import UnreadableReply
 from runner.db.moves import job_moves, result_moves
-from runner.db.runs.runs import RunOptions
+from runner.db.runs.run_row import RunOptions
 from runner.db.workers import workers
 from runner.engine.recovery.dead_workers import RecoveryCounts, recover_host
 from runner.engine.storing.spool import AcceptedRecord, AnswerRecord, Spool

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from run_driver import NOW_MS, new_run
 
 from runner.db.moves import result_moves
-from runner.db.runs.runs import RunOptions
+from runner.db.runs.run_row import RunOptions
 from runner.engine.collecting.settle import Policy, StoredAnswer, fail_unreadable, settle
 from runner.engine.runs import cost_bounds
 from runner.rules.replies.chat_completion import Flaw

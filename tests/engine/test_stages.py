@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from runner.db.runs import stored_options
-from runner.db.runs.runs import RunOptions
+from runner.db.runs.run_row import RunOptions
 from runner.limiter.slots import run_of
 from runner.limiter.usage import UsageReader
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from runtimes import OpenedWorker
 
-    from runner.db.runs.runs import RunRow
+    from runner.db.runs.run_row import RunRow
     from runner.db.session import Database
     from runner.db.workers.leases import LeasedJob
     from runner.engine.runs.active_runs import ActiveRun

@@ -17,7 +17,7 @@ from live_runner import wait_until
 from run_driver import FAR, new_run
 from runtimes import opened_worker, refused
 
-from runner.db.runs.runs import RunOptions
+from runner.db.runs.run_row import RunOptions
 from runner.db.workers import fleet
 from runner.engine.process import heartbeat, supervisor
 from runner.engine.process.heartbeat import Heartbeat

@@ -15,7 +15,7 @@ from runner.cli.session.steering.change_options import change_options, plan_opti
 from runner.db.counts.counters import Deltas
 from runner.db.evaluation import measurements, nights
 from runner.db.runs import runs
-from runner.db.runs.runs import RunOptions
+from runner.db.runs.run_row import RunOptions
 from runner.evals.night.load_measurement import load_measurement
 from runner.evals.night.night_options import NightOptions, read_options
 from runner.rules.evaluation.suite.suite_json import decode_suite

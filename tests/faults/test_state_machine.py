@@ -36,7 +36,7 @@ from runner.db.events import events
 from runner.db.intake import new_jobs
 from runner.db.moves import job_moves, result_moves
 from runner.db.moves.outcomes import Accepted, Cause, PollAgain, Requeue
-from runner.db.runs import runs, stored_options
+from runner.db.runs import run_end, run_moves, run_row, runs, stored_options
 from runner.db.session import Database
 from runner.db.tables import Base
 from runner.db.workers import leases, orphans, workers
@@ -129,7 +129,7 @@ class JobsStateMachine(RuleBasedStateMachine):
     def load(self, on_ambiguous: str, budget_ticks: int | None) -> None:
         """Load a few jobs and start their run."""
         Base.metadata.create_all(self.database.engine)
-        options = runs.RunOptions(on_ambiguous=on_ambiguous, max_attempts=3, budget_ticks=budget_ticks)
+        options = run_row.RunOptions(on_ambiguous=on_ambiguous, max_attempts=3, budget_ticks=budget_ticks)
         new = [
             new_jobs.NewJob(
                 line=n,
@@ -154,8 +154,8 @@ class JobsStateMachine(RuleBasedStateMachine):
                 now_ms=self.now_ms,
             )
             new_jobs.insert(connection, self.run_id, 0, new)
-            runs.set_ready(connection, self.run_id, JOBS)
-            assert runs.start(connection, self.run_id, self.now_ms)
+            run_moves.set_ready(connection, self.run_id, JOBS)
+            assert run_moves.start(connection, self.run_id, self.now_ms)
         self.options = options
         self.start_process()
         self.before = self.states()
@@ -249,7 +249,7 @@ class JobsStateMachine(RuleBasedStateMachine):
                     connection,
                     deltas,
                     [record_attempts.AttemptToSend(job=job, reserve_ticks=PRICE + which % 4)],
-                    options=runs.RunOptions(
+                    options=run_row.RunOptions(
                         budget_ticks=1
                     ),  # only that it is set counts; the row has the amount
                     costs_unknown=False,
@@ -389,7 +389,7 @@ class JobsStateMachine(RuleBasedStateMachine):
     def finish(self) -> None:
         """Finish the run if all of its jobs have ended."""
         with self.database.write() as connection:
-            runs.finish_if_done(connection, self.run_id, self.now_ms)
+            run_end.finish_if_done(connection, self.run_id, self.now_ms)
 
     # --- what must always be true
 
@@ -514,7 +514,7 @@ class JobsStateMachine(RuleBasedStateMachine):
         """Resume the run without a budget, as a user would."""
         with self.database.write() as connection:
             stored_options.change(connection, self.run_id, {"budget_ticks": None}, self.now_ms)
-            runs.start(connection, self.run_id, self.now_ms)
+            run_moves.start(connection, self.run_id, self.now_ms)
         self.options = replace(self.options, budget_ticks=None)
 
     # --- the small steps

@@ -21,7 +21,7 @@ from servers import RedisServer
 from sqlalchemy import text
 from suite_folder import write_suite
 
-from runner.db.runs import runs
+from runner.db.runs import run_end, run_moves
 from runner.db.session import Database
 from runner.rules.states import JobState
 
@@ -91,7 +91,7 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
     database = Database(f"sqlite:///{folder / 'home' / 'runner.db'}")
     for run_id in (1, 2):
         with database.write() as connection:
-            runs.start(connection, run_id, 1_800_000_000_000)
+            run_moves.start(connection, run_id, 1_800_000_000_000)
         driver = RunDriver(database, run_id)
         driver.bring(JobState.FAILED)
         if run_id == 1:
@@ -99,7 +99,7 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
             driver.bring(JobState.WAITING)
         else:
             with database.write() as connection:
-                assert runs.finish_if_done(connection, run_id, 1)
+                assert run_end.finish_if_done(connection, run_id, 1)
     database.close()
     return folder
 

@@ -18,7 +18,7 @@ import pytest
 from sqlalchemy import text
 
 from runner.db.runs import removal, runs
-from runner.db.runs.runs import RunOptions
+from runner.db.runs.run_row import RunOptions
 from runner.db.session import Database
 from runner.embedded.file_lock import FileLock
 from runner.intake import insert_jobs
@@ -338,7 +338,7 @@ def test_what_is_no_file_is_refused_and_nothing_hangs(tmp_path: Path, kind: str)
 LOADER: Final = """
 import os, sys
 from pathlib import Path
-from runner.db.runs.runs import RunOptions
+from runner.db.runs.run_row import RunOptions
 from runner.db.session import Database
 from runner.intake import insert_jobs
 from runner.intake.job_file import LoadFlags

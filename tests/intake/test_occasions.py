@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from runner.db.runs import runs
-from runner.db.runs.runs import RunOptions, RunRow
+from runner.db.runs.run_row import RunOptions, RunRow
 from runner.intake.job_file import LoadFlags
 from runner.intake.job_file_input import JobFile
 from runner.intake.load import LoadResult, WantedRun, load

@@ -14,7 +14,7 @@ from sqlalchemy import text
 from runner.db.answers import results
 from runner.db.counts import counters
 from runner.db.runs import runs
-from runner.db.runs.runs import RunOptions
+from runner.db.runs.run_row import RunOptions
 from runner.intake import insert_jobs
 from runner.intake.load import LoadResult, WantedRun, load
 from runner.intake.plan_table import plan_table

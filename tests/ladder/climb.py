@@ -42,8 +42,8 @@ from runner.api import deferred
 from runner.db import migrate
 from runner.db.counts.counters import Deltas
 from runner.db.moves import job_moves
-from runner.db.runs import runs
-from runner.db.runs.runs import RunOptions
+from runner.db.runs import run_moves, runs
+from runner.db.runs.run_row import RunOptions
 from runner.db.session import Database
 from runner.db.workers import workers
 from runner.engine.collecting import keep_answers
@@ -107,7 +107,7 @@ def work(settings: Settings, folder: Path, recipe: str | None = None) -> None:
         connection.execute(
             text("UPDATE runs SET recipe = :recipe WHERE id = :id"), {"recipe": recipe, "id": loaded.run_id}
         )
-        runs.start(connection, loaded.run_id, database.now_ms())
+        run_moves.start(connection, loaded.run_id, database.now_ms())
         run_completion.complete_if_done(connection, loaded.run_id, database.now_ms(), Deltas(0))
     loop, over = LoopThread(), threading.Event()
     stages = loop.run(open_stages(settings, "w1", drain=over.set))
@@ -140,7 +140,7 @@ def _drive(loop: LoopThread, run_slice: Callable[[float], object], over: threadi
 def _resume(database: Database, run_id: int) -> None:
     """Resume a paused run, as a user would."""
     with database.write() as connection:
-        runs.start(connection, run_id, database.now_ms())
+        run_moves.start(connection, run_id, database.now_ms())
 
 
 class Ladder:

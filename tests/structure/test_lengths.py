@@ -6,9 +6,8 @@ ROOT = Path(__file__).parents[2] / "runner"
 LINES_MAX = 300
 LONGER = {
     "cli/flags.py": "the flags that commands share, and their types; the types could stand alone",
-    "db/runs.py": "every statement on runs; reading them and moving them could go apart",
     "db/tables.py": "the tables, one after another",
-    "engine/spool.py": "one file format: what writes it and what reads it",
+    "engine/storing/spool.py": "one file format: what writes it and what reads it",
     "settings.py": "the table of all settings and what reads them; the table could stand alone",
 }
 

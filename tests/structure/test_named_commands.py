@@ -19,8 +19,8 @@ from runner.cli.main import ROWS, cli
 from runner.cli.render.ending_text import idle_reason, paused_lines
 from runner.cli.render.suggestions import RefusedModelNames, RetryCost, suggestion_lines
 from runner.cli.snapshot import Snapshot
+from runner.db.runs.run_row import RunOptions, RunRow
 from runner.db.runs.run_snapshot import RunSnapshot
-from runner.db.runs.runs import RunOptions, RunRow
 from runner.db.workers.workers import Heartbeats
 from runner.rules.explain import SENTENCES
 from runner.rules.states import JobState, PauseReason, RunState

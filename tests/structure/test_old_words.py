@@ -101,7 +101,7 @@ ALLOWED_NAMES: Final[frozenset[str]] = frozenset({"NO_VERDICT"})
 _EVALUATIONS: Final = re.compile(
     r"runner/(evals/|rules/evaluation/|db/evaluation/|db/tables\."
     r"|cli/commands/(eval|regrade|history|baseline|compare)\.|cli/render/(night_|comparison_)"
-    r"|cli/session/compare_scores\.)"
+    r"|cli/session/nights/compare_scores\.)"
 )
 _EVALUATION_WORDS: Final = frozenset({"gate", "verdict"})
 _OLD: Final = re.compile(rf"(?<![a-z])({'|'.join(OLD_WORDS)})(?![a-z])")

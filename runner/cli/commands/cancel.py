@@ -21,7 +21,7 @@ from runner.db.events import events
 from runner.db.events.trail import CommandEvent
 from runner.db.jobs import chosen_jobs
 from runner.db.moves import user_moves
-from runner.db.runs import runs
+from runner.db.runs import run_moves
 from runner.db.runs.run_snapshot import Part
 from runner.engine.runs import cost_bounds, run_completion
 from runner.rules.errors import UsageError
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from runner.cli.snapshot import Snapshot
     from runner.db.events.trail import Actor
     from runner.db.jobs.job_selection import JobSelection
-    from runner.db.runs.runs import RunRow
+    from runner.db.runs.run_row import RunRow
     from runner.db.session import Database
     from runner.engine.runs.cost_bounds import PriceBasis
     from runner.rules.costs.uncertain_cost import UncertainCost
@@ -174,7 +174,7 @@ def _cancel(database: Database, actor: Actor, run: RunRow, pricing: PriceBasis, 
     kind = EventKind.JOBS_CANCELLED
     if plan.is_whole:
         with database.write() as connection:
-            if runs.cancel(connection, run.id, now_ms, record=events.note_nothing):
+            if run_moves.cancel(connection, run.id, now_ms, record=events.note_nothing):
                 kind, old, new = EventKind.CANCELLED, {"state": run.state}, {"state": RunState.CANCELLED}
                 event = event.extended(connection, now_ms, kind, old=old, new=new)
 

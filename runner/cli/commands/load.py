@@ -14,7 +14,7 @@ from runner.cli.session.context import any_database, read_settings
 from runner.cli.session.running.given_limits import given_limits
 from runner.cli.session.running.loading import load_file, source_of
 from runner.cli.session.running.run_choice import choose_run
-from runner.db.runs.runs import RunOptions
+from runner.db.runs.run_row import RunOptions
 from runner.intake.job_file import LoadFlags
 from runner.intake.job_file_input import JobFile
 from runner.rules.json_object import SCHEMA, JsonObject, Schema, about

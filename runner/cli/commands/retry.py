@@ -30,7 +30,7 @@ from runner.db.events import events
 from runner.db.events.trail import CommandEvent
 from runner.db.jobs import chosen_jobs, models_of_run
 from runner.db.moves import user_moves
-from runner.db.runs import runs
+from runner.db.runs import run_moves
 from runner.db.runs.run_snapshot import Part
 from runner.engine.runs.cost_bounds import price_basis
 from runner.rules.errors import UsageError
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from runner.db.counts.counters import Deltas
     from runner.db.events.trail import Actor
     from runner.db.jobs.job_selection import JobSelection
-    from runner.db.runs.runs import RunRow
+    from runner.db.runs.run_row import RunRow
     from runner.db.session import Database
     from runner.settings import Settings
 
@@ -238,7 +238,7 @@ def _retry(database: Database, actor: Actor, plan: _RetryPlan) -> int:
     def retry_some(after: int | None, connection: Connection, deltas: Deltas) -> user_moves.Walked:
         walked = user_moves.retry(connection, run.id, plan.selection, now_ms, deltas, after=after)
         if walked.moved:
-            runs.reopen(connection, run.id, now_ms, record=events.note_nothing)
+            run_moves.reopen(connection, run.id, now_ms, record=events.note_nothing)
         return walked
 
     return user_moves.walk_in_chunks(database, begun, retry_some).moved

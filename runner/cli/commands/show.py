@@ -25,7 +25,7 @@ from runner.rules.redact import one_line
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
 
-    from runner.db.runs.runs import RunRow
+    from runner.db.runs.run_row import RunRow
 
 _ID_LENGTH = 80
 _FAULT_LENGTH = 400

@@ -20,7 +20,7 @@ from runner.output.labeling import labeling_of
 from runner.output.write import write_run
 
 if TYPE_CHECKING:
-    from runner.db.runs.runs import RunRow
+    from runner.db.runs.run_row import RunRow
 
 
 _HELP: Final = """\

@@ -13,8 +13,8 @@ from runner.rules.states import PauseReason
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from runner.db.runs.run_row import RunRow
     from runner.db.runs.run_snapshot import RunSnapshot
-    from runner.db.runs.runs import RunRow
 
 _NAMED_MAX: Final = 5
 _NAME_LENGTH: Final = 40

@@ -12,7 +12,7 @@ from runner.rules.states import PauseReason, RunState
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from runner.db.runs.runs import RunRow
+    from runner.db.runs.run_row import RunRow
     from runner.db.runs.stored_options import OptionsChange
 
 OptionValue = int | str | list[str] | None

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from runner.db.jobs.listed_jobs import LookedAt
-    from runner.db.runs.runs import RunRow
+    from runner.db.runs.run_row import RunRow
 
 DatabaseRow: TypeAlias = Any  # of `db.jobs.listed_jobs`: its columns are attributes
 

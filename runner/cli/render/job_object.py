@@ -17,7 +17,7 @@ from runner.rules.states import JobState
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from runner.db.runs.runs import RunRow
+    from runner.db.runs.run_row import RunRow
 
 DatabaseRow: TypeAlias = Any  # of `db.jobs.job_history`: its columns are attributes
 Tokens = Annotated[int | None, about("tokens")]

@@ -18,7 +18,7 @@ from runner.rules.states import JOB_MEANING, JobState
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from runner.db.runs.runs import RunRow
+    from runner.db.runs.run_row import RunRow
 
 DatabaseRow: TypeAlias = Any  # of `db.jobs.job_history`: its columns are attributes
 

@@ -15,7 +15,7 @@ from runner.rules.summary_object import Jobs, RunNumbers
 
 if TYPE_CHECKING:
     from runner.cli.snapshot import LimitsInUse, Snapshot
-    from runner.db.runs.runs import RunRow
+    from runner.db.runs.run_row import RunRow
     from runner.limiter.limits import BucketView
     from runner.limiter.usage import BucketUsage
 

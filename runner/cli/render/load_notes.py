@@ -8,7 +8,7 @@ from runner.cli.render import text
 from runner.rules.redact import plain
 
 if TYPE_CHECKING:
-    from runner.db.runs.runs import RunRow
+    from runner.db.runs.run_row import RunRow
     from runner.intake.load import LoadResult
 
 

@@ -8,7 +8,7 @@ from runner.rules.json_object import MONEY, JsonObject, about
 from runner.rules.redact import redact
 
 if TYPE_CHECKING:
-    from runner.db.runs.runs import RunOptions
+    from runner.db.runs.run_row import RunOptions
 
 _OWN_RATE: Final = "a minute, of this run alone; null where none was set, 0 is none"
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from runner.db.evaluation.night_runs import NightRun
     from runner.db.runs.removal import RunContents
-    from runner.db.runs.runs import RunRow
+    from runner.db.runs.run_row import RunRow
 
 _NAME_LENGTH: Final = 40
 _KEPT_BECAUSE: Final = {

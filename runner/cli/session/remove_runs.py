@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from runner.db.evaluation.night_runs import NightRun
     from runner.db.events.trail import Actor
     from runner.db.runs.removal import RunContents
-    from runner.db.runs.runs import RunRow
+    from runner.db.runs.run_row import RunRow
     from runner.db.session import Database
     from runner.rules.evaluation.kept_answers import Kept
     from runner.settings import Settings

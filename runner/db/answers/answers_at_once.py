@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from runner.db.counts import counters
 from runner.db.jobs.job_ids import run_of
-from runner.db.runs import runs
+from runner.db.runs import run_moves
 from runner.rules.identity import attempt_name
 from runner.rules.states import PauseReason
 
@@ -34,4 +34,4 @@ def count(connection: Connection, received: Sequence[Received], deltas: Deltas) 
         before = counters.read(connection, run_id, "attempts").get(("attempts", COUNTER), 0)
         deltas.add(run_id, "attempts", COUNTER, new)
         if (before + new) // ANSWERS_MAX > before // ANSWERS_MAX:
-            runs.pause(connection, run_id, PauseReason.SETTING, WHY, at_once[-1].received_at_ms)
+            run_moves.pause(connection, run_id, PauseReason.SETTING, WHY, at_once[-1].received_at_ms)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from runner.db.runs.runs import RunRow
+    from runner.db.runs.run_row import RunRow
 
 _ENDED = (RunState.FINISHED, RunState.CANCELLED)
 

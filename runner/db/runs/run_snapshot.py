@@ -10,7 +10,7 @@ from runner.db.counts import counters, run_series
 from runner.db.events import events, trail
 from runner.db.jobs import chosen_jobs, examples, job_history, models_of_run
 from runner.db.jobs.job_selection import JobSelection
-from runner.db.runs import runs
+from runner.db.runs import run_end, runs
 from runner.db.session import clock_ms
 from runner.db.workers import workers
 from runner.rules.bucket_width import lately_since_ms
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
 
     from runner.db.jobs.job_groups import JobGroup
-    from runner.db.runs.runs import RunRow
+    from runner.db.runs.run_row import RunRow
     from runner.db.workers.workers import Heartbeats
     from runner.rules.summary_object import RunSummary
     from runner.rules.throughput import EndedLately
@@ -107,12 +107,12 @@ class RunSnapshot:
     @property
     def has_stopped(self) -> bool:
         """Return whether nothing more will happen to the run without a user."""
-        return runs.has_stopped(self.run, self.counts)
+        return run_end.has_stopped(self.run, self.counts)
 
     @property
     def needs_worker(self) -> bool:
         """Return whether workers have to do something for the run."""
-        return runs.needs_worker(self.run, self.counts)
+        return run_end.needs_worker(self.run, self.counts)
 
     @property
     def exit_code(self) -> ExitCode:
@@ -200,7 +200,9 @@ def _read(
 def _last_started_ms(
     connection: Connection, run: RunRow, counts: Mapping[tuple[str, str], int]
 ) -> int | None:
-    return events.last_ms(connection, run.id, EventKind.STARTED) if runs.needs_worker(run, counts) else None
+    return (
+        events.last_ms(connection, run.id, EventKind.STARTED) if run_end.needs_worker(run, counts) else None
+    )
 
 
 def _ended_lately(

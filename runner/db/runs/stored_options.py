@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, text
 
 from runner.db.events import events
-from runner.db.runs import runs
+from runner.db.runs import run_row, runs
 from runner.db.stored_text import stored_path
 from runner.rules.event_kinds import EventKind
 
@@ -33,7 +33,7 @@ class OptionsChange:
         )
 
 
-def options_in_force(options: runs.RunOptions) -> dict[str, Any]:
+def options_in_force(options: run_row.RunOptions) -> dict[str, Any]:
     """Return the options that bind a run or do something, by their names."""
     return {
         name: value
@@ -42,7 +42,7 @@ def options_in_force(options: runs.RunOptions) -> dict[str, Any]:
     }
 
 
-def planned_change(options: runs.RunOptions, named: Mapping[str, Any]) -> OptionsChange:
+def planned_change(options: run_row.RunOptions, named: Mapping[str, Any]) -> OptionsChange:
     """Return which of the named values differ from a run's options."""
     before = asdict(options)
     return OptionsChange.between({name: before[name] for name in named}, named)

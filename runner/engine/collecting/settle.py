@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner.db.counts import counters
 from runner.db.moves.outcomes import Cause, Cost, Settled
-from runner.db.runs import runs
+from runner.db.runs import run_row, runs
 from runner.engine.collecting.check_labels import NextMove, check_answer
 from runner.engine.runs import cost_bounds
 from runner.rules import latency_histogram, models, money
@@ -21,7 +21,7 @@ from runner.rules.states import Event, JobState
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
 
-    from runner.db.runs.runs import RunOptions
+    from runner.db.runs.run_row import RunOptions
     from runner.rules.costs.uncertain_cost import UncertainCost
     from runner.rules.replies.chat_completion import Usage
 
@@ -57,7 +57,7 @@ class Policy:
 def policy_of_run(connection: Connection, run_id: int, pricing: cost_bounds.PriceBasis) -> Policy:
     """Return a run's rules, read now; those without options if it is gone."""
     run = runs.find(connection, run_id)
-    options = run.options if run is not None else runs.RunOptions()
+    options = run.options if run is not None else run_row.RunOptions()
     recipe = run.recipe if run is not None else None
     return Policy.of(options, replace(pricing, counts=counters.read(connection, run_id)), recipe)
 

@@ -1,1 +1,1 @@
-"""What the limiter is told: the team, its limits, the buckets of models, and what was sent lately."""
+"""What the limiter needs to know: the team, its limits, the buckets of models, and recent sends."""

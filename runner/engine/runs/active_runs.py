@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from runner.db.counts import counters
-from runner.db.runs import runs
+from runner.db.runs import run_moves, run_row, runs
 from runner.engine.collecting.settle import Policy
 from runner.rules import needs
 from runner.rules.states import AT_WORK, FINAL, JobState, RunState
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from runner.db.runs.runs import RunRow
+    from runner.db.runs.run_row import RunRow
     from runner.db.session import Database
     from runner.engine.limits.follow_team_limits import TeamLimitsFollower
     from runner.engine.runs.cost_bounds import PriceBasis
@@ -174,19 +174,21 @@ class ActiveRuns:
         found = self._runs.get(run_id)
         counts = found.counts if found is not None else None
         run = self._known.get(run_id)
-        options = run.options if run is not None else runs.RunOptions()
+        options = run.options if run is not None else run_row.RunOptions()
         recipe = run.recipe if run is not None else None
         return Policy.of(options, replace(self._prices, counts=counts), recipe)
 
     async def pause(self, run_id: int, reason: PauseReason, why: str) -> None:
         """Pause submitting for a run until a person resumes it."""
-        if await self._group_commit.execute(lambda c, _: runs.pause(c, run_id, reason, why, self._now_ms())):
+        if await self._group_commit.execute(
+            lambda c, _: run_moves.pause(c, run_id, reason, why, self._now_ms())
+        ):
             log.warning("run.paused run=%d reason=%s", run_id, reason)
         await self.read(fresh=True)
 
     async def set_waiting(self, run_id: int, why: str) -> None:
         """Record that a run waits for a service; submitting continues as rare probes."""
-        if await self._group_commit.execute(lambda c, _: runs.wait(c, run_id, why, self._now_ms())):
+        if await self._group_commit.execute(lambda c, _: run_moves.wait(c, run_id, why, self._now_ms())):
             log.warning("run.waiting run=%d cause=%s", run_id, why)
 
     async def set_all_waiting(self, active_runs: Iterable[ActiveRun], why: str) -> None:
@@ -201,7 +203,7 @@ class ActiveRuns:
         """End such a wait, if there is one: the service works again."""
         found = self._runs.get(run_id)
         if found is not None and found.run.state is RunState.WAITING:
-            await self._group_commit.execute(lambda c, _: runs.end_wait(c, run_id, self._now_ms()))
+            await self._group_commit.execute(lambda c, _: run_moves.end_wait(c, run_id, self._now_ms()))
             await self.read(fresh=True)
 
 

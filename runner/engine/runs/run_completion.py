@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runner.db.moves import user_moves
-from runner.db.runs import runs
+from runner.db.runs import run_end, runs
 from runner.engine.collecting import restate_costs
 from runner.engine.runs.cost_bounds import TABLE_PRICES
 from runner.rules.states import RunState
@@ -29,7 +29,7 @@ def complete_if_done(
     if run is not None and run.state is RunState.CANCELLED and not run.is_over:
         user_moves.cancel(connection, run_id, now_ms, deltas)
     deltas.write(connection)  # the sums must include this transaction's own moves
-    if not runs.finish_if_done(connection, run_id, now_ms):
+    if not run_end.finish_if_done(connection, run_id, now_ms):
         return False
     restate_costs.restate(connection, run_id, now_ms, prices, deltas)
     deltas.write(connection)

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from runner.db.events import events
-from runner.db.runs import runs
+from runner.db.runs import run_moves
 from runner.engine.collecting import restate_costs
 from runner.engine.runs import run_completion
 from runner.engine.runs.cost_bounds import TABLE_PRICES
@@ -91,7 +91,7 @@ class RunMonitor:
         if not active_run.is_submitting or why is None or (why.once and run_id in self._resumed):
             return
         was_paused = await self._group_commit.execute(
-            lambda c, _: runs.was_paused_for(c, run_id, PauseReason.FAILURES)
+            lambda c, _: run_moves.was_paused_for(c, run_id, PauseReason.FAILURES)
         )
         if why.once and was_paused:
             self._resumed.add(run_id)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from runner.db.counts.counters import Deltas
-    from runner.db.runs.runs import RunOptions
+    from runner.db.runs.run_row import RunOptions
     from runner.db.workers.leases import ClaimedJob, LeasedJob, LeaseLimits
     from runner.engine.sending.record_attempts import AttemptToSend, RecordedAttempts
     from runner.engine.storing.group_commit import GroupCommit

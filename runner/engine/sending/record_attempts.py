@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from runner.db.answers import results
 from runner.db.counts import budget_account, counters
 from runner.db.moves import job_moves
-from runner.db.runs import runs
+from runner.db.runs import run_moves
 from runner.db.workers import leases
 from runner.rules.money import dollars
 from runner.rules.sending.probes import PROBES
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from runner.db.counts.counters import Deltas
-    from runner.db.runs.runs import RunOptions
+    from runner.db.runs.run_row import RunOptions
     from runner.db.workers.leases import LeasedJob
     from runner.rules.costs.budget import Account
 
@@ -108,13 +108,13 @@ def affordable_count(
         return len(wanted)
     unpriced = [one.job.model for one in wanted if one.reserve_ticks is None]
     if unpriced:
-        runs.pause(connection, run_id, PauseReason.BUDGET, _no_price(unpriced[0]), now_ms)
+        run_moves.pause(connection, run_id, PauseReason.BUDGET, _no_price(unpriced[0]), now_ms)
         return 0
     reserves = [one.reserve_ticks or 0 for one in wanted]
     probes_left = _probes_left(connection, wanted) if costs_unknown else None
     count = account.count_fitting(reserves, probes_left)
     if count == 0 and account.in_flight == 0:
-        runs.pause(connection, run_id, PauseReason.BUDGET, _used_up(account, reserves[0]), now_ms)
+        run_moves.pause(connection, run_id, PauseReason.BUDGET, _used_up(account, reserves[0]), now_ms)
     return count
 
 

@@ -12,7 +12,7 @@ from runner.limiter.limits import RunLimits
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from runner.db.runs.runs import RunRow
+    from runner.db.runs.run_row import RunRow
     from runner.db.workers.leases import LeasedJob
     from runner.engine.limits.model_buckets import ModelBuckets
     from runner.engine.sending.job_estimates import JobEstimates

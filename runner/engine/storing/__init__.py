@@ -1,1 +1,1 @@
-"""Storing: the group commit, the spool, and the room on the disk."""
+"""Storing: the group commit, the spool, and the disk space."""

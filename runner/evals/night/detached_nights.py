@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from runner.db.connection.driver_errors import is_unavailable
 from runner.db.evaluation import night_runs, nights
-from runner.db.runs import runs
+from runner.db.runs import run_moves
 from runner.evals.night import night_end
 from runner.evals.night.advance_night import NightSteps
 from runner.evals.night.night_options import read_options
@@ -72,7 +72,7 @@ class DetachedNights:
         run_id = steps.advance()
         if run_id is not None:
             with self._database.write() as connection:
-                runs.start(connection, run_id, self._database.now_ms())
+                run_moves.start(connection, run_id, self._database.now_ms())
             return
         log.info("night.ended night=%s", night.name)
         self._call_on_end(night)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from runner.db.evaluation import nights
 from runner.db.evaluation.measurements import add_measurement, lock_night
 from runner.db.runs import stored_options
-from runner.db.runs.runs import RunOptions
+from runner.db.runs.run_row import RunOptions
 from runner.embedded.loading_lock import loading_lock, occasion_lock
 from runner.embedded.read_team_limits import read_team_limits
 from runner.embedded.state_folder import StateFolder

@@ -12,7 +12,7 @@ from runner.settings import socket_path
 
 if TYPE_CHECKING:
     from runner.cli.snapshot import Snapshot
-    from runner.db.runs.runs import RunRow
+    from runner.db.runs.run_row import RunRow
     from runner.limiter.usage import BucketUsage, UsageReader
     from runner.settings import Settings
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from runner.cli.flags import JobFilter
-    from runner.db.runs.runs import RunRow
+    from runner.db.runs.run_row import RunRow
 
 _NAMED_MAX: Final = 10
 _ID_LENGTH: Final = 60

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
 
     from runner.cli.flags import JobFilter
-    from runner.db.runs.runs import RunRow
+    from runner.db.runs.run_row import RunRow
 
 _WITH_CODE = frozenset({JobState.FAILED, JobState.HELD})
 _ID_LENGTH = 60

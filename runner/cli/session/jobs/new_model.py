@@ -9,7 +9,7 @@ from runner.cli.render import text
 from runner.cli.render.suggestions import RetryCost
 from runner.db.events import events
 from runner.db.moves import model_moves, user_moves
-from runner.db.runs import runs
+from runner.db.runs import run_moves
 from runner.engine.runs import cost_bounds
 from runner.rules.errors import UsageError
 from runner.rules.printed_id import short_id
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from runner.db.counts.counters import Deltas
     from runner.db.jobs.job_selection import JobSelection
     from runner.db.moves.user_moves import JobsEvent
-    from runner.db.runs.runs import RunRow
+    from runner.db.runs.run_row import RunRow
     from runner.db.session import Database
     from runner.engine.runs.cost_bounds import PriceBasis
     from runner.rules.diagnostics import Problem
@@ -137,7 +137,7 @@ def send_again(
             connection, run.id, selection, model.name, model.validate, now_ms, deltas, after
         )
         if walked.moved:
-            runs.reopen(connection, run.id, now_ms, record=events.note_nothing)
+            run_moves.reopen(connection, run.id, now_ms, record=events.note_nothing)
         return walked
 
     return user_moves.walk_in_chunks(database, begun, send_some).moved

@@ -14,7 +14,7 @@ from runner.cli.session.following.run_state import read_snapshot
 from runner.db.counts import counters
 from runner.db.events.trail import CommandEvent
 from runner.db.moves import recheck_moves
-from runner.db.runs import runs
+from runner.db.runs import run_end, runs
 from runner.db.runs.run_snapshot import Part
 from runner.engine.collecting.recheck_answers import recheck_answers
 from runner.rules.errors import UsageError
@@ -26,7 +26,7 @@ from runner.rules.states import RunState
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from runner.db.runs.runs import RunRow
+    from runner.db.runs.run_row import RunRow
     from runner.db.session import Database
     from runner.engine.collecting.recheck_answers import RecheckCounts
 
@@ -62,7 +62,7 @@ def _recipe(connection: Connection, run: RunRow, repair: bool | None) -> str:
     if run.recipe is None:
         what = f"run {run.id} has no labels to check answers by: it is no run of runner label"
         raise UsageError(what, fix="leave out --judge")
-    if run.state is RunState.LOADING or runs.needs_worker(run, counters.read(connection, run.id)):
+    if run.state is RunState.LOADING or run_end.needs_worker(run, counters.read(connection, run.id)):
         what = f"run {run.id} is {run.state}: its answers are being checked"
         raise UsageError(what, fix=f"wait until it has ended: runner watch {run.id}")
     return run.recipe if repair in (None, has_repair(run.recipe)) else with_repair(run.recipe, is_on=repair)

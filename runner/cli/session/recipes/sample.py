@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from runner.db.jobs.row_jobs import KnownJob
-    from runner.db.runs.runs import RunRow
+    from runner.db.runs.run_row import RunRow
     from runner.output.labeling import Labeling
     from runner.output.sampled_rows import SampledRow
 

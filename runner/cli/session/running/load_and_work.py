@@ -15,7 +15,7 @@ from runner.cli.session.running.run_choice import choose_run
 from runner.db.events.trail import CommandEvent
 from runner.db.moves import recheck_moves
 from runner.db.runs import runs
-from runner.db.runs.runs import RunOptions
+from runner.db.runs.run_row import RunOptions
 from runner.output.contents import TableOptions
 from runner.output.file_owner import refuse_foreign_files
 from runner.output.files import STDOUT, check_places, paths, refuse_input

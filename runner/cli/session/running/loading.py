@@ -26,7 +26,7 @@ from runner.rules.prices import day_of
 if TYPE_CHECKING:
     from runner.cli.session.running.run_choice import RunChoice
     from runner.db.events.trail import Actor
-    from runner.db.runs.runs import RunOptions
+    from runner.db.runs.run_row import RunOptions
     from runner.db.session import Database
     from runner.intake.load import LoadResult
     from runner.intake.run_input import RunInput

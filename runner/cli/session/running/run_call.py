@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from runner.cli.flags import RunFlags
     from runner.cli.session.engine_lease import EngineLease
     from runner.db.events.trail import CommandEvent
-    from runner.db.runs.runs import RunRow
+    from runner.db.runs.run_row import RunRow
     from runner.db.session import Database
     from runner.intake.load import LoadResult
     from runner.output.contents import TableOptions

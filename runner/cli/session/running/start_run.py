@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from runner.cli.flags import StartFlags
     from runner.cli.session.engine_lease import EngineLease
     from runner.db.events.trail import Actor
-    from runner.db.runs.runs import RunRow
+    from runner.db.runs.run_row import RunRow
     from runner.db.session import Database
     from runner.rules.summary_object import SummaryFiles
     from runner.settings import Settings

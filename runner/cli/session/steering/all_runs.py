@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from runner.cli.all_runs_flags import AllRunsFlags
     from runner.cli.session.engine_lease import EngineLease
     from runner.db.events.trail import Actor
+    from runner.db.runs.run_row import RunRow
     from runner.db.runs.run_snapshot import RunSnapshot
-    from runner.db.runs.runs import RunRow
     from runner.db.session import Database
     from runner.settings import Settings
 

@@ -8,7 +8,7 @@ from runner.cli.session.following.run_state import RunRemoved
 from runner.db.counts import counters
 from runner.db.evaluation.measurements import measurements
 from runner.db.events import trail
-from runner.db.runs import run_snapshot, runs, stored_options
+from runner.db.runs import run_moves, run_snapshot, stored_options
 from runner.db.runs.run_snapshot import Part
 from runner.db.runs.stored_options import OptionsChange
 from runner.evals.night.change_night import (
@@ -129,4 +129,4 @@ def _pause_if_overspent(connection: Connection, run_id: int, change: OptionsChan
     if used < budget_ticks:
         return False
     why = f"{dollars(used)} of the budget of {dollars(budget_ticks)} are used"
-    return runs.pause(connection, run_id, PauseReason.BUDGET, why, now_ms)
+    return run_moves.pause(connection, run_id, PauseReason.BUDGET, why, now_ms)
