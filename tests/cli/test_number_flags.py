@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import click
 import pytest
 
-from runner.cli import flags
+from runner.cli import value_types
 from runner.cli.main import ROWS, cli
 from runner.rules.errors import UsageError
 
@@ -107,4 +107,4 @@ def test_the_sentence_has_the_flag_and_the_cure(capfd: pytest.CaptureFixture[str
 def test_a_count_shows_its_range_as_click_does() -> None:
     """In the help and in the error."""
     with pytest.raises(click.BadParameter, match="1<=x<=64"):
-        flags.Count(1, 64).convert("65", None, None)
+        value_types.Count(1, 64).convert("65", None, None)

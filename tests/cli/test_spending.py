@@ -11,7 +11,7 @@ from run_driver import COST, new_run, settled
 from snapshots import snapshot_of_run
 
 from runner import settings
-from runner.cli import flags
+from runner.cli import value_types
 from runner.cli.render.live_object import live_object
 from runner.cli.render.progress import money_text
 from runner.cli.render.summary_table import summary_lines
@@ -62,14 +62,14 @@ def test_a_budget_needs_the_price_of_every_model(database: Database, tmp_path: P
 @pytest.mark.parametrize(("word", "ticks"), [("20", 20 * USD), ("0.75", 3 * USD // 4), ("none", 0)])
 def test_the_flag_takes_dollars(word: str, ticks: int) -> None:
     """Ticks inside; `none` lifts a budget."""
-    assert flags.Budget().convert(word, None, None) == ticks
+    assert value_types.Budget().convert(word, None, None) == ticks
 
 
 @pytest.mark.parametrize("word", ["0", "-3", "much", "nan", ""])
 def test_the_flag_takes_nothing_else(word: str) -> None:
     """Told with an example of what it takes."""
     with pytest.raises(BadParameter, match=r", or none$"):
-        flags.Budget().convert(word, None, None)
+        value_types.Budget().convert(word, None, None)
 
 
 def test_used_and_reserved_are_shown(database: Database) -> None:

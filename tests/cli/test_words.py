@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.cli.flags import Duration, NumberOrNone
 from runner.cli.render import text
 from runner.cli.render.summary_table import summary_lines
 from runner.cli.render.text import warning_lines
 from runner.cli.session.following.recent_growth import RecentGrowth
+from runner.cli.value_types import Duration, NumberOrNone
 from runner.rules.command_line import rerun_command
 from runner.rules.diagnostics import Diagnostic
 from runner.rules.errors import UserError

@@ -48,7 +48,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "__main__": {"cli"},
     "__init__": set(),
 }
-TOP = {"flags", "printing", "snapshot"}
+TOP = {"flags", "flag_values", "value_types", "path_types", "printing", "snapshot"}
 CLI_MAY_IMPORT: dict[str, set[str]] = {  # rooms and top files of runner/cli; each may also import its own
     "snapshot": set(),
     "printing": set(),

@@ -5,7 +5,6 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2] / "runner"
 LINES_MAX = 300
 LONGER = {
-    "cli/flags.py": "the flags that commands share, and their types; the types could stand alone",
     "db/tables.py": "the tables, one after another",
     "engine/storing/spool.py": "one file format: what writes it and what reads it",
     "settings.py": "the table of all settings and what reads them; the table could stand alone",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 
-from runner.cli import flags
+from runner.cli import flag_values, flags
 from runner.cli.printing import print_json, print_notes
 from runner.cli.render import text
 from runner.cli.render.ending_text import done_text, outstanding_lines
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Row
 
-    from runner.cli.flags import JobFilter
+    from runner.cli.flag_values import JobFilter
     from runner.cli.snapshot import Snapshot
     from runner.db.events.trail import Actor
     from runner.db.jobs.job_selection import JobSelection
@@ -87,7 +87,7 @@ def command(
     **given: Any,
 ) -> None:
     """End RUN (an id or a name): jobs that were not sent, or are held, are cancelled."""
-    typed = flags.JobFilter(**given)
+    typed = flag_values.JobFilter(**given)
     settings, is_quiet = read_settings(), quiet or as_json
     with existing_database(settings) as database:
         with database.read() as connection:

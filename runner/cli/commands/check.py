@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from runner.cli import flags
+from runner.cli import flags, value_types
 from runner.cli.path_types import InputPath
 from runner.cli.printing import print_escaped, print_json
 from runner.cli.render.check_object import check_object
@@ -45,7 +45,7 @@ Example, the highest cost of a file:
 @rate_flags
 @click.option(
     "--expect-output",
-    type=flags.Count(0, 10**9),
+    type=value_types.Count(0, 10**9),
     metavar="N",
     help="Expected output tokens of each answer.",
 )

@@ -7,7 +7,7 @@ from typing import Final
 
 import click
 
-from runner.cli import flags
+from runner.cli import flags, value_types
 from runner.cli.session.context import read_settings
 from runner.rules.errors import UsageError
 from runner.rules.evaluation.suite.suite import FALSE_ALARM_NIGHTS
@@ -45,7 +45,7 @@ _AGAIN_FIX: Final = "give the nights before it as B"
 @click.option(
     "--false-alarms",
     metavar="N",
-    type=flags.Count(2),
+    type=value_types.Count(2),
     default=FALSE_ALARM_NIGHTS,
     show_default=True,
     help="One false alarm in N unchanged nights, on average.",

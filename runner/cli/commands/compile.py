@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from runner.cli import flags
+from runner.cli import value_types
 from runner.cli.path_types import InputPath
 from runner.cli.printing import print_bytes, print_note
 from runner.cli.render.text import count, warning_lines
@@ -38,7 +38,9 @@ Example, the first request of a table:
 @click.command("compile", short_help="Print the job lines that a table makes. Sends nothing.", help=_HELP)
 @click.argument("file", type=InputPath(allow_dash=False))
 @recipe_options
-@click.option("-n", "line_count", type=flags.Count(1, 10**12), metavar="N", help="Print only the first N.")
+@click.option(
+    "-n", "line_count", type=value_types.Count(1, 10**12), metavar="N", help="Print only the first N."
+)
 @click.option("--skip-bad", is_flag=True, help="Leave rows with a fault out.")
 def command(file: Path, *, line_count: int | None, skip_bad: bool, **given: Any) -> int:
     """Print the requests of FILE, a table (CSV, TSV, JSONL, Parquet) or a recipe (.toml), as job lines."""

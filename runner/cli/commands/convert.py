@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from runner.cli import flags
+from runner.cli import flags, value_types
 from runner.cli.path_types import InputPath
 from runner.cli.printing import print_json, print_note
 from runner.cli.render.conversion_report import conversion_lines
@@ -38,7 +38,7 @@ Example, a batch that was written for another service:
 @click.command("convert", short_help="Write job lines from the batch file of another service.", help=_HELP)
 @click.argument("file", type=InputPath())
 @output_flag("FILE.jobs.jsonl, of stdin stdout", what="Job file to write")
-@click.option("--model", type=flags.ModelName(), help="Model for every line, whatever it names.")
+@click.option("--model", type=value_types.ModelName(), help="Model for every line, whatever it names.")
 @click.option("--skip-bad", is_flag=True, help="Leave out lines that cannot be converted.")
 @click.option("--force", is_flag=True, help="Replace an output file that has other content.")
 @flags.json_flag

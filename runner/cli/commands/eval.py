@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import click
 
-from runner.cli import flags
+from runner.cli import flags, value_types
 from runner.cli.path_types import InputPath
 from runner.cli.session.context import check_connections, read_settings
 from runner.cli.session.engine_lease import engine_lease
@@ -38,7 +38,7 @@ Example, look first:
 @click.argument("file", metavar="SUITE.toml", type=InputPath())
 @click.option(
     "--occasion",
-    type=flags.Occasion(),
+    type=value_types.Occasion(),
     default="today",
     help="Word for this night.  [default: today's date in the suite's time zone]",
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from click.shell_completion import CompletionItem
 
-from runner.cli import flags
+from runner.cli import flags, value_types
 from runner.cli.printing import print_escaped, print_json, print_note
 from runner.cli.render.event_lines import event_lines, event_object
 from runner.cli.session.context import existing_database, find_events_of, read_settings
@@ -89,7 +89,7 @@ def _complete_kinds(
 @flags.maybe_run_argument
 @click.option("--follow", is_flag=True, help="Also show events as they come.")
 @click.option(
-    "--since", type=flags.Duration(), metavar="TIME", help="Only events of the last TIME (90s, 2h, 7d)."
+    "--since", type=value_types.Duration(), metavar="TIME", help="Only events of the last TIME (90s, 2h, 7d)."
 )
 @click.option(
     "--kind",
@@ -103,7 +103,7 @@ def _complete_kinds(
 @click.option(
     "--limit",
     "rows_max",
-    type=flags.Count(1, _ROWS_MAX),
+    type=value_types.Count(1, _ROWS_MAX),
     default=_ROWS,
     show_default=True,
     metavar="N",

@@ -6,7 +6,7 @@ from typing import Final
 
 import click
 
-from runner.cli import flags
+from runner.cli import flags, value_types
 from runner.cli.printing import print_escaped, print_json
 from runner.cli.render.night_history import history_lines, history_object
 from runner.cli.session.context import existing_database, read_settings
@@ -27,7 +27,7 @@ Example, the last week, and the scores for a chart:
 
 @click.command("history", short_help="Show the nights of a suite.", help=_HELP)
 @click.argument("suite")
-@click.option("--last", type=flags.Count(1), metavar="N", help="Only the newest N nights.")
+@click.option("--last", type=value_types.Count(1), metavar="N", help="Only the newest N nights.")
 @flags.json_flag
 def command(suite: str, *, last: int | None, as_json: bool) -> None:
     """Show the nights of SUITE (its name), the newest last."""

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import click
 
-from runner.cli import flags
+from runner.cli import flag_values, flags, value_types
 from runner.cli.printing import print_escaped, print_json, print_note
 from runner.cli.render.job_list import job_lines, job_list_object, more_lines
 from runner.cli.session.context import existing_database, read_settings
@@ -46,13 +46,13 @@ Example, what failed, and what was asked there:
 @click.option(
     "--limit",
     "rows_max",
-    type=flags.Count(1, _ROWS_MAX),
+    type=value_types.Count(1, _ROWS_MAX),
     default=_ROWS,
     show_default=True,
     metavar="N",
     help="At most N jobs.",
 )
-@click.option("--after", type=flags.Text(), metavar="ID", help="Begin after this job.")
+@click.option("--after", type=value_types.Text(), metavar="ID", help="Begin after this job.")
 @click.option("--content", "has_content", is_flag=True, help="Show prompts and answers too.")
 @flags.json_flag
 def command(
@@ -68,7 +68,7 @@ def command(
     """List jobs of RUN (an id or a name), in the order of its file: those that fit all flags."""
     asked = PageRequest(
         states=tuple(JobState(state) for state in states),
-        given=flags.JobFilter(**given),
+        given=flag_values.JobFilter(**given),
         rows_max=rows_max,
         after=after,
         has_content=has_content,

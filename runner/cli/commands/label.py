@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import click
 
-from runner.cli import flags
+from runner.cli import flag_values, flags
 from runner.cli.path_types import InputPath
 from runner.cli.session.context import check_connections, read_settings
 from runner.cli.session.engine_lease import engine_lease
@@ -50,7 +50,7 @@ def command(file: Path, save: Path | None, **given: Any) -> int:
     settings = read_settings()
     recipe_flags = take_recipe_flags(given)
     options = flags.take_options(given)
-    run_flags = flags.RunFlags(**given, model="", model_for_all=None, options=options)
+    run_flags = flag_values.RunFlags(**given, model="", model_for_all=None, options=options)
     refuse_json_beside_results(run_flags.output, as_json=run_flags.as_json)
     with gc_paused():
         from runner.cli.session.recipes import label_table

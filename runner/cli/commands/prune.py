@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from runner.cli import flags
+from runner.cli import flags, value_types
 from runner.cli.printing import print_json, print_note
 from runner.cli.render import text
 from runner.cli.render.removal_lines import (
@@ -52,14 +52,14 @@ Example, once a month, keep the last seven runs of each nightly file:
 @click.command("prune", short_help="Remove old runs, and old files of the state folder.", help=_HELP)
 @click.option(
     "--older-than",
-    type=flags.Duration(needs_unit=True),  # a number alone would be taken for days
+    type=value_types.Duration(needs_unit=True),  # a number alone would be taken for days
     default="30d",
     show_default=True,
     help="Remove runs that ended, and files that were written, longer ago than this.",
 )
 @click.option(
     "--keep",
-    type=flags.Count(0),
+    type=value_types.Count(0),
     default=0,
     show_default=True,
     metavar="N",

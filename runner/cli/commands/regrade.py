@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from runner.cli import flags
+from runner.cli import flags, value_types
 from runner.cli.path_types import InputPath
 from runner.cli.session.actor import read_actor
 from runner.cli.session.context import existing_database, read_settings
@@ -29,7 +29,7 @@ Example, after a grader was corrected:
 
 @click.command("regrade", short_help="Grade stored answers of a suite again. Sends nothing.", help=_HELP)
 @click.argument("file", metavar="SUITE.toml", type=InputPath())
-@click.argument("night", metavar="[NIGHT...]", type=flags.Text(), nargs=-1)
+@click.argument("night", metavar="[NIGHT...]", type=value_types.Text(), nargs=-1)
 @click.option("--trust-code", is_flag=True, help="Run the graders in Python that the suite names.")
 @flags.json_flag
 @flags.quiet_flag

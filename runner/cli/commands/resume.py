@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import click
 
-from runner.cli import flags
+from runner.cli import flag_values, flags, value_types
 from runner.cli.all_runs_flags import AllRunsFlags, all_runs_flags, is_for_all
 from runner.cli.commands.start import start
 from runner.cli.session.context import read_settings
@@ -31,12 +31,14 @@ Example, with a larger budget:
 
 @click.command("resume", short_help="Continue a paused run, with other limits if you want.", help=_HELP)
 @all_runs_flags("Continue, in the background, all runs that a user paused.")
-@click.option("--limit", type=flags.NumberOrNone(), help="Send at most N jobs of the file.")
+@click.option("--limit", type=value_types.NumberOrNone(), help="Send at most N jobs of the file.")
 @rate_flags
-@click.option("--max-failures", type=flags.NumberOrNone(), help="Pause when N jobs have failed.")
+@click.option("--max-failures", type=value_types.NumberOrNone(), help="Pause when N jobs have failed.")
 @flags.budget_flag
 @click.option("--detach", is_flag=True, help="Return at once; work in the background, write no files.")
-@click.option("--timeout", type=flags.Duration(), help="Stop waiting after this time (90s, 2h); exit 7.")
+@click.option(
+    "--timeout", type=value_types.Duration(), help="Stop waiting after this time (90s, 2h); exit 7."
+)
 @flags.on_end_flag
 @flags.json_flag
 @flags.quiet_flag
@@ -47,7 +49,7 @@ def command(
 ) -> int:
     """Continue RUN (an id or a name) as `runner start` does, or all runs that a user paused."""
     options = flags.take_options(given)
-    typed = flags.StartFlags(**given)
+    typed = flag_values.StartFlags(**given)
     others = bool(options) or typed.timeout is not None
     if is_for_all(run, is_all=is_all, only_all=dry_run or yes, others=others):
         return _resume_all(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 
-from runner.cli import flags
+from runner.cli import flag_values, flags, value_types
 from runner.cli.printing import print_json, print_notes
 from runner.cli.render import text
 from runner.cli.render.live_object import live_object
@@ -41,7 +41,7 @@ from runner.rules.states import AT_WORK, JobState, RunState
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from runner.cli.flags import RetryFlags
+    from runner.cli.flag_values import RetryFlags
     from runner.cli.render.suggestions import RetryCost
     from runner.cli.snapshot import Snapshot
     from runner.db.counts.counters import Deltas
@@ -95,7 +95,7 @@ Example, rows of a labeled table whose answers do not fit: check these again, th
 @flags.selection_flags
 @click.option(
     "--set-model",
-    type=flags.ModelName(),
+    type=value_types.ModelName(),
     help="Send the chosen jobs with this model, pending ones too. Alone: those whose model the API refused.",
 )
 @click.option(
@@ -128,7 +128,7 @@ def command(
     **given: Any,
 ) -> None:
     """Make jobs of RUN (an id or a name) pending again. Their history stays."""
-    typed, is_quiet = flags.RetryFlags(**given), quiet or as_json
+    typed, is_quiet = flag_values.RetryFlags(**given), quiet or as_json
     if is_recheck or repair is not None:
         without_other_flags(typed, set_model, is_recheck=is_recheck)
         recheck(run, repair=repair, reason=reason, dry_run=dry_run, as_json=as_json, is_quiet=is_quiet)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from runner.cli import flags
+from runner.cli import flag_values, flags
 from runner.cli.session.context import check_connections, read_settings
 from runner.cli.session.engine_lease import engine_lease
 from runner.cli.session.running.output_flag import refuse_json_beside_results
@@ -46,7 +46,7 @@ def command(file: Path, **given: Any) -> int:
     """Load FILE, send its jobs, collect the answers, write three files and show the cost."""
     settings = read_settings()
     options = flags.take_options(given)
-    run_flags = flags.RunFlags(**given, options=options)
+    run_flags = flag_values.RunFlags(**given, options=options)
     flags.refuse_two_models(run_flags.model_for_all)
     refuse_json_beside_results(run_flags.output, as_json=run_flags.as_json)
     with engine_lease(settings) as lease:
@@ -61,7 +61,7 @@ def command(file: Path, **given: Any) -> int:
         return run_file(settings, lease, file, run_flags)
 
 
-def is_likely_new(file: Path, given: flags.RunFlags) -> bool:
+def is_likely_new(file: Path, given: flag_values.RunFlags) -> bool:
     """Return whether there is probably work: the file exists, and no summary of an earlier run does."""
     output = given.output or _likely_output(file, given.name, given.occasion)
     return file.is_file() and (output == STDOUT or not has_summary(output))

@@ -9,7 +9,7 @@ from typing import Final
 
 import click
 
-from runner.cli import flags
+from runner.cli import flags, value_types
 from runner.cli.printing import print_escaped, print_json, print_note
 from runner.cli.render.layout import WIDTH
 from runner.cli.session.context import existing_database, find_run, read_settings
@@ -36,13 +36,18 @@ Example, ten rows; others that are negative; rows without an answer that fits:
     "-n",
     "size",
     metavar="N",
-    type=flags.Count(1, _ROWS_MAX),
+    type=value_types.Count(1, _ROWS_MAX),
     default=10,
     show_default=True,
     help="So many rows.",
 )
 @click.option(
-    "--seed", metavar="N", type=flags.Count(0), default=0, show_default=True, help="Another choice of rows."
+    "--seed",
+    metavar="N",
+    type=value_types.Count(0),
+    default=0,
+    show_default=True,
+    help="Another choice of rows.",
 )
 @click.option(
     "--label",

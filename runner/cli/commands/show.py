@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from runner.cli import flags
+from runner.cli import flags, value_types
 from runner.cli.printing import print_bytes, print_escaped, print_json
 from runner.cli.render.job_object import story_object
 from runner.cli.render.job_story import story_lines
@@ -45,7 +45,7 @@ Example, the answer itself:
 
 @click.command("show", short_help="Show the history of one job.", help=_HELP)
 @flags.run_argument
-@click.argument("job_id", type=flags.Text(), metavar="ID")
+@click.argument("job_id", type=value_types.Text(), metavar="ID")
 @click.option("--full", is_flag=True, help="Show the whole prompt and answer.")
 @click.option("--raw", is_flag=True, help="Print only the bytes of the last answer, exactly as received.")
 @flags.json_flag

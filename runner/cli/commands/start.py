@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from runner.cli import flags
+from runner.cli import flag_values, flags, value_types
 from runner.cli.session.context import check_connections, read_settings
 from runner.cli.session.engine_lease import engine_lease
 from runner.embedded.gc_pause import gc_paused
@@ -35,7 +35,9 @@ Example, overnight:
 @click.command("start", short_help="Start a run; watch it, or leave it in the background.", help=_HELP)
 @flags.run_argument
 @click.option("--detach", is_flag=True, help="Return at once; work in the background, write no files.")
-@click.option("--timeout", type=flags.Duration(), help="Stop waiting after this time (90s, 2h); exit 7.")
+@click.option(
+    "--timeout", type=value_types.Duration(), help="Stop waiting after this time (90s, 2h); exit 7."
+)
 @flags.budget_flag
 @flags.on_end_flag
 @flags.json_flag
@@ -44,10 +46,12 @@ Example, overnight:
 def command(run: str, **given: Any) -> int:
     """Start RUN (an id or a name) and wait until it has ended or is paused; a paused run continues."""
     options = flags.take_options(given)
-    return start(run, options, flags.StartFlags(**given))
+    return start(run, options, flag_values.StartFlags(**given))
 
 
-def start(run: str, options: Mapping[str, Any], given: flags.StartFlags, reason: str | None = None) -> int:
+def start(
+    run: str, options: Mapping[str, Any], given: flag_values.StartFlags, reason: str | None = None
+) -> int:
     """Start a run with some of its options changed; return the exit code. `reason`: the text of --reason."""
     settings = read_settings()
     with engine_lease(settings) as lease:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from runner.cli import flags
+from runner.cli import flags, value_types
 from runner.cli.printing import print_escaped, print_json, print_note
 from runner.cli.render.ending_text import done_text
 from runner.cli.render.live_object import live_object
@@ -52,8 +52,10 @@ Example, a message when it is done:
 @click.command("watch", short_help="Show the progress of a run.", help=_HELP)
 @flags.run_argument
 @click.option("--exit-status", is_flag=True, help="Exit with the code that `runner run` would give.")
-@click.option("--timeout", type=flags.Duration(), help="Stop watching after this time (90s, 2h); exit 7.")
-@click.option("--interval", type=flags.Duration(), help="Print the numbers this often (5s, 1m).")
+@click.option(
+    "--timeout", type=value_types.Duration(), help="Stop watching after this time (90s, 2h); exit 7."
+)
+@click.option("--interval", type=value_types.Duration(), help="Print the numbers this often (5s, 1m).")
 @flags.json_flag
 @flags.quiet_flag
 @flags.verbose_flag

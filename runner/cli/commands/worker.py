@@ -10,7 +10,7 @@ import click
 from sqlalchemy.exc import DBAPIError
 
 from runner import celery_variables
-from runner.cli import flags
+from runner.cli import flags, value_types
 from runner.cli.printing import print_json, print_note
 from runner.cli.render import text
 from runner.cli.session.context import any_database, read_settings, require_api
@@ -57,7 +57,7 @@ Example, on the first machine and on each other one:
 
 @click.command("worker", short_help="Work for runs on shared servers.", help=_HELP)
 @click.option(
-    "--processes", "count", type=flags.Count(1, 64), metavar="N", help="Worker processes.  [default: 1]"
+    "--processes", "count", type=value_types.Count(1, 64), metavar="N", help="Worker processes.  [default: 1]"
 )
 @click.option(
     "--beat",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from runner.cli import flags
+from runner.cli import flags, value_types
 from runner.cli.printing import print_escaped, print_json, print_note
 from runner.cli.render.worker_list import drained_lines, worker_lines, worker_list_object
 from runner.cli.session.actor import read_actor
@@ -87,7 +87,9 @@ Example, one machine, then all:
 
 
 @command.command("drain", short_help="Let workers finish what is in flight, and end.", help=_DRAIN_HELP)
-@click.argument("nodes", nargs=-1, type=flags.Text(), metavar="[NODE]...", shell_complete=_complete_nodes)
+@click.argument(
+    "nodes", nargs=-1, type=value_types.Text(), metavar="[NODE]...", shell_complete=_complete_nodes
+)
 @click.option("--all", "is_all", is_flag=True, help="All workers that are alive.")
 @flags.reason_flag
 @flags.dry_run_flag

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from runner.cli import flags
+from runner.cli import flags, value_types
 from runner.cli.printing import print_escaped, print_json
 from runner.cli.render import text
 from runner.cli.render.summary_table import recoded_note
@@ -55,7 +55,7 @@ Example, the results so far, and a labeled table in another format:
 )
 @click.option(
     "--columns",
-    type=flags.Columns(),
+    type=value_types.Columns(),
     help="Columns to add to the labels: cost, model, asks, answer, or none.  [default: those of the run]",
 )
 @click.option(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from runner.cli.flags import JobFilter
+    from runner.cli.flag_values import JobFilter
     from runner.db.runs.run_row import RunRow
 
 _NAMED_MAX: Final = 10

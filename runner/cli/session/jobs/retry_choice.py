@@ -14,7 +14,7 @@ from runner.rules.states import JobState
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from runner.cli.flags import RetryFlags
+    from runner.cli.flag_values import RetryFlags
     from runner.db.jobs.job_selection import JobSelection
 
 _STATE_OF: Final[Mapping[RowStatus, JobState]] = {

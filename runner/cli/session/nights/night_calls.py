@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from runner.cli.flags import StartFlags
+from runner.cli.flag_values import StartFlags
 from runner.cli.printing import print_json, print_note
 from runner.cli.render.live_object import live_object
 from runner.cli.render.load_notes import loaded_lines

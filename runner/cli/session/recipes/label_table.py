@@ -23,7 +23,7 @@ from runner.rules.recipes.recipe_flags import RecipeFlags
 from runner.tables.table import TableError
 
 if TYPE_CHECKING:
-    from runner.cli.flags import RunFlags
+    from runner.cli.flag_values import RunFlags
     from runner.cli.session.engine_lease import EngineLease
     from runner.settings import Settings
 

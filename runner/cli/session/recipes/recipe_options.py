@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from runner.cli import flags
+from runner.cli import flags, value_types
 from runner.rules import models
 from runner.rules.recipes.recipe_flags import RecipeFlags
 
@@ -54,15 +54,15 @@ _OPTIONS: Final = (
     click.option("--examples", metavar="FILE", help="Table of labeled rows to show to the model."),
     click.option("--image", metavar="COL", help="Column with addresses of images."),
     click.option("--where", metavar="EXPR", help='Only rows for which this is true: "stars|int < 3".'),
-    click.option("--sample", type=flags.Count(1), metavar="N", help="Only N rows, chosen at random."),
-    click.option("--seed", type=flags.Count(0), metavar="N", help="Another sample.  [default: 0]"),
+    click.option("--sample", type=value_types.Count(1), metavar="N", help="Only N rows, chosen at random."),
+    click.option("--seed", type=value_types.Count(0), metavar="N", help="Another sample.  [default: 0]"),
     click.option(
         "--set", "constants", metavar="NAME=VALUE", multiple=True, help="Constant for the templates."
     ),
-    click.option("--model", type=flags.ModelName(), help=f"Model.  [default: {models.DEFAULT}]"),
+    click.option("--model", type=value_types.ModelName(), help=f"Model.  [default: {models.DEFAULT}]"),
     click.option(
         "--reask",
-        type=flags.Count(0, _REASK_MAX),
+        type=value_types.Count(0, _REASK_MAX),
         metavar="N",
         help="How often an answer that does not fit is asked for again.  [default: 2]",
     ),
@@ -70,7 +70,9 @@ _OPTIONS: Final = (
         "--repair/--no-repair", default=None, help="Take the only object out of an answer with words around."
     ),
     click.option(
-        "--columns", type=flags.Columns(), help="Further columns to add: cost, model, asks, answer, or none."
+        "--columns",
+        type=value_types.Columns(),
+        help="Further columns to add: cost, model, asks, answer, or none.",
     ),
     click.option("--prefix", metavar="TEXT", help="What the name of every added column begins with."),
     click.option("--table", metavar="PATH", help="Table for a recipe, instead of the one it names."),

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from runner.cli.flags import RunFlags
+    from runner.cli.flag_values import RunFlags
     from runner.cli.session.engine_lease import EngineLease
     from runner.cli.session.recipes.saved_recipe import SavedRecipe
     from runner.cli.session.running.run_choice import RunChoice

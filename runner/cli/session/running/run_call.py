@@ -27,7 +27,7 @@ from runner.rules.errors import UsageError
 from runner.rules.exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from runner.cli.flags import RunFlags
+    from runner.cli.flag_values import RunFlags
     from runner.cli.session.engine_lease import EngineLease
     from runner.db.events.trail import CommandEvent
     from runner.db.runs.run_row import RunRow

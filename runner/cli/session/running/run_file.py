@@ -17,7 +17,7 @@ from runner.output.files import default_output, occasion_output
 from runner.rules.occasion import stem_of_file
 
 if TYPE_CHECKING:
-    from runner.cli.flags import RunFlags
+    from runner.cli.flag_values import RunFlags
     from runner.cli.session.engine_lease import EngineLease
     from runner.cli.session.running.run_choice import RunChoice
     from runner.settings import Settings

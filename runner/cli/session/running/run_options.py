@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runner.cli import flags
+from runner.cli import flags, value_types
 from runner.cli.session.running.output_flag import output_flag
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def run_options(
     options = (
         output_flag(f"{output_default}, in this folder"),
         click.option("--force", is_flag=True, help="Replace output files that another run wrote."),
-        click.option("--limit", type=flags.NumberOrNone(), help=f"Send at most N {unit}."),
+        click.option("--limit", type=value_types.NumberOrNone(), help=f"Send at most N {unit}."),
         *_WORK,
     )
 
@@ -68,8 +68,8 @@ def _rates(kind: click.ParamType[Any], more: str = "") -> tuple[Callable[..., An
     )
 
 
-_RATES_OF_RUN = _rates(flags.NumberOrNone())
-_RATES_OF_SET = _rates(flags.RateOrDefault(), " With --team: of all runs; default is the model's.")
+_RATES_OF_RUN = _rates(value_types.NumberOrNone())
+_RATES_OF_SET = _rates(value_types.RateOrDefault(), " With --team: of all runs; default is the model's.")
 
 
 def _limits(
@@ -85,7 +85,7 @@ def _limits(
         *rates,
         click.option(
             "--max-attempts",
-            type=flags.Count(1, 100),
+            type=value_types.Count(1, 100),
             metavar="N",
             default=max_attempts,
             show_default=True,
@@ -100,20 +100,22 @@ def _limits(
         ),
         click.option(
             "--max-waiting",
-            type=flags.Count(1),
+            type=value_types.Count(1),
             metavar="N",
             default=max_waiting,
             show_default=True,
             help="Accepted requests that may wait for their answers at the same time.",
         ),
-        click.option("--max-failures", type=flags.NumberOrNone(), help="Pause when N jobs have failed."),
+        click.option(
+            "--max-failures", type=value_types.NumberOrNone(), help="Pause when N jobs have failed."
+        ),
     )
 
 
 def _flaws() -> Callable[..., Any]:
     return click.option(
         "--fail-on",
-        type=flags.Flaws(),
+        type=value_types.Flaws(),
         help="Fail jobs whose answer is cut off (length), declined (refusal) or empty; checked when the"
         " answer arrives.",
     )
@@ -121,11 +123,11 @@ def _flaws() -> Callable[..., Any]:
 
 _LIMITS = _limits(max_attempts=5, on_ambiguous="resubmit", max_waiting=50_000)
 _TIMEOUT = click.option(
-    "--timeout", type=flags.Duration(), help="Stop waiting after this time (90s, 2h); exit 7."
+    "--timeout", type=value_types.Duration(), help="Stop waiting after this time (90s, 2h); exit 7."
 )
 _ON_END_OF_NIGHT = click.option(
     "--on-end",
-    type=flags.ShellCommand(),
+    type=value_types.ShellCommand(),
     help="Shell command to call when the night has its verdict; it gets the report on stdin, and RUN_VERDICT,"
     " RUN_EXIT_CODE and others in its environment.",
 )

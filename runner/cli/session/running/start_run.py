@@ -26,7 +26,7 @@ from runner.rules.summary_object import NO_FILES
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from runner.cli.flags import StartFlags
+    from runner.cli.flag_values import StartFlags
     from runner.cli.session.engine_lease import EngineLease
     from runner.db.events.trail import Actor
     from runner.db.runs.run_row import RunRow

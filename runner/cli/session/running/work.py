@@ -29,7 +29,7 @@ from runner.rules.exit_codes import ExitCode
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from runner.cli.flags import RunFlags, StartFlags
+    from runner.cli.flag_values import RunFlags, StartFlags
     from runner.cli.session.engine_lease import EngineLease
     from runner.cli.session.running.run_start import RunStart
     from runner.db.session import Database
