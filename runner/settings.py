@@ -1,4 +1,4 @@
-"""All settings: environment variable, toml key, flag, default, unit and meaning of each.
+"""The settings in force: read from flags, environment and files, by the table of all settings.
 
 Order: flag > environment > ./runner.toml (or [tool.runner] of ./pyproject.toml) > default.
 The API key, and the hosts it may be sent to, come from the environment only: a file in a folder must not send
@@ -11,216 +11,30 @@ import hashlib
 import os
 import re
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from runner import home_folder, settings_file
 from runner.rules import api_key
 from runner.rules.errors import UsageError
-from runner.rules.numbers import NumberError, parse_count, parse_decimal
+from runner.rules.numbers import NumberError
 from runner.rules.os_text import is_text
 from runner.rules.secret import Secret
 from runner.rules.servers import base_url, server_url
+from runner.settings_table import NO_LIMIT, TABLE, Setting, WrongValueError, expanded, read_path, read_rate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 _START_WITHIN_MS_MAX: Final = 30_000
 _START_WITHIN_S_MIN: Final = 0.5  # a claim that leaves no time to send its request would be useless
 _SOCKET_BYTES_MAX: Final = 90  # the kernel allows 107, and a server may open a longer name beside it
 _FLUSH_S: Final = 10.0  # for the last writes of a worker that ends
-_RATE_MAX: Final = 10**9  # requests or tokens a minute
-_NO_LIMIT: Final = 0  # `none`, of a rate
 _PLAIN_PATH: Final = re.compile(r"[A-Za-z0-9/._+-]+")  # needs no quoting in any URL
 _GITHUB_NAMES: Final = ("ARCH", "ENVIRONMENT", "NAME", "OS", "TEMP", "TOOL_CACHE", "TRACKING_ID", "WORKSPACE")
 # Set by GitHub's own runner in every job, and by our engine for its children.
 _NOT_SETTINGS: Final = frozenset(
     {*(f"RUNNER_{name}" for name in _GITHUB_NAMES), "RUNNER_ENGINE_PID", "RUNNER_ENGINE_TOKEN", "RUNNER_BEAT"}
-)
-
-
-class _WrongValueError(ValueError):
-    """What is wrong with a value. Its text ends a sentence that begins with the setting's name."""
-
-
-def _list(value: object) -> tuple[str, ...]:
-    return tuple(word for word in (part.strip().lower() for part in str(value).split(",")) if word)
-
-
-def _boolean(value: object) -> bool:
-    word = str(value).strip().lower()
-    if word not in {"1", "true", "yes", "on", "0", "false", "no", "off"}:
-        raise _WrongValueError("is neither true nor false")
-    return word in {"1", "true", "yes", "on"}
-
-
-def _one_of(words: tuple[str, ...], value: object) -> str:
-    word = str(value).strip().lower()
-    if word not in words:
-        raise _WrongValueError(f"is none of {', '.join(words)}")
-    return word
-
-
-def _count(low: int, high: int, value: object) -> int:
-    return int(_within(low, high, value if type(value) is int else parse_count(_text(value))))
-
-
-def _decimal(low: float, high: float, value: object) -> float:
-    is_number = type(value) in (int, float)  # of TOML, which has a grammar of its own for them
-    return _within(low, high, value if is_number else parse_decimal(_text(value)))
-
-
-def _rate(value: object) -> int:
-    if isinstance(value, str) and value.strip().lower() == "none":
-        return _NO_LIMIT
-    try:
-        return _count(1, _RATE_MAX, value)
-    except (NumberError, _WrongValueError):
-        raise _WrongValueError(f"is neither none nor a whole number from 1 to {_RATE_MAX:,}") from None
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise _WrongValueError("is no number, or no whole one")
-    return value
-
-
-def _within(low: float, high: float, value: Any) -> float:
-    number = float(value)
-    if not low <= number <= high:
-        raise _WrongValueError(f"is not from {low:g} to {high:g}")
-    return number
-
-
-def _path(value: object) -> Path:
-    if {"\0", "?"} & set(str(value)):
-        raise _WrongValueError("has a character that no path may have here (? or NUL)")
-    return _expanded(str(value))
-
-
-def _expanded(path: str) -> Path:
-    """Return a path with its ~ replaced. Raises _WrongValueError where that home folder is not known."""
-    try:
-        return Path(path).expanduser()
-    except RuntimeError:
-        raise _WrongValueError("begins with ~ for a home folder that is not known") from None
-
-
-def _redis_url(value: object) -> str:
-    url = str(value).strip()
-    fault = server_url.redis_url_fault(url)
-    if fault is not None:
-        raise _WrongValueError(fault)
-    return url
-
-
-def _api_key(value: object) -> Secret:
-    key = str(value).strip(api_key.BLANK)
-    fault = api_key.key_fault(key)
-    if fault is not None:
-        raise _WrongValueError(fault)
-    return Secret(key)
-
-
-def _prices(value: object) -> Mapping[str, object]:
-    if not isinstance(value, dict):
-        raise _WrongValueError("is no table")
-    from runner.rules.prices import parse_own_prices
-
-    parse_own_prices(value)  # raises UsageError for an invalid price
-    return MappingProxyType(value)
-
-
-class Setting(NamedTuple):
-    """One setting."""
-
-    name: str  # also its toml key, and its field in `Settings`
-    env: str  # its environment variable
-    read: Callable[[object], object]  # returns the checked value; raises _WrongValueError
-    default: object
-    meaning: str  # for users
-    unit: str = ""
-    flag: str = ""  # as error messages and `sources` name it
-    toml: bool = True  # whether a toml file may set it
-    secret: bool = False  # not shown; a file may hold it (`file_variable`)
-
-
-TABLE: Final = (
-    Setting("api_key", "XAI_API_KEY", _api_key, None, "the xAI API key", toml=False, secret=True),
-    Setting("base_url", "XAI_BASE_URL", str, "https://api.x.ai/v1", "where the API is", toml=False),
-    Setting("allow_http_hosts", "RUNNER_ALLOW_HTTP_HOST", _list, (), "hosts for plain http", toml=False),
-    Setting("home", "RUNNER_HOME", _path, None, "the state folder"),
-    Setting("database_url", "RUNNER_DATABASE_URL", str, None, "the shared PostgreSQL", secret=True),
-    Setting("redis_url", "RUNNER_REDIS_URL", _redis_url, None, "the shared Redis or Valkey", secret=True),
-    Setting("output_dir", "RUNNER_OUTPUT_DIR", _path, None, "where workers write finished runs"),
-    Setting(
-        "concurrency", "RUNNER_CONCURRENCY", partial(_count, 1, 512), 8, "HTTP requests in flight per process"
-    ),
-    Setting(
-        "worker_processes",
-        "RUNNER_WORKERS",
-        partial(_count, 1, 64),
-        None,
-        "how many workers",
-        flag="--processes",
-    ),
-    Setting(
-        "lease_s", "RUNNER_LEASE_S", partial(_decimal, 1, 3600), 120.0, "how long a claim on a job lasts", "s"
-    ),
-    Setting(
-        "turn_s", "RUNNER_TURN_S", partial(_decimal, 0.5, 60), 45.0, "how long a task works at a stretch", "s"
-    ),
-    Setting(
-        "read_timeout_s",
-        "RUNNER_READ_TIMEOUT_S",
-        partial(_decimal, 0.1, 600),
-        60.0,
-        "how long a reply may take",
-        "s",
-    ),
-    Setting(
-        "connect_timeout_s",
-        "RUNNER_CONNECT_TIMEOUT_S",
-        partial(_decimal, 0.1, 600),
-        10.0,
-        "how long to connect",
-        "s",
-    ),
-    Setting(
-        "prompt_overhead_tokens",
-        "RUNNER_PROMPT_OVERHEAD_TOKENS",
-        partial(_count, 0, 100_000),
-        None,
-        "what the API adds to every prompt (not set: by the model)",
-        "tokens",
-    ),
-    Setting(
-        "charge_polls",
-        "RUNNER_CHARGE_POLLS",
-        partial(_one_of, ("auto", "always", "never")),
-        "auto",
-        "whether polls use up the request limit (auto: when the API refuses them)",
-    ),
-    Setting(
-        "team_rpm",
-        "RUNNER_TEAM_RPM",
-        _rate,
-        None,
-        "what the team may send to each model, a number or none (not set: by the model)",
-        "requests a minute",
-    ),
-    Setting(
-        "team_tpm",
-        "RUNNER_TEAM_TPM",
-        _rate,
-        None,
-        "the same of tokens",
-        "tokens a minute",
-    ),
-    Setting("prices", "", _prices, MappingProxyType({}), "your own prices by model"),
-    Setting("debug", "RUNNER_DEBUG", _boolean, False, "tell more in the logs"),
 )
 
 
@@ -389,8 +203,8 @@ def file_variable(row: Setting) -> str:
 def _secret_file(row: Setting, path: str) -> str:
     what = row.meaning.replace("the xAI API", "the API")
     try:
-        secret = _expanded(path).read_text(encoding="utf-8-sig").strip(api_key.BLANK)
-    except (OSError, UnicodeDecodeError, _WrongValueError) as error:
+        secret = expanded(path).read_text(encoding="utf-8-sig").strip(api_key.BLANK)
+    except (OSError, UnicodeDecodeError, WrongValueError) as error:
         why = "it is no text" if isinstance(error, UnicodeDecodeError) else error.args[-1]
         problem = f"the file of {what} cannot be read: {path}: {why}"
         raise UsageError(problem, fix=f"correct {file_variable(row)}") from None
@@ -401,10 +215,10 @@ def _secret_file(row: Setting, path: str) -> str:
 
 def _read(row: Setting, raw: object, origin: str) -> object:
     try:
-        return row.read(raw) if row.read is _path else row.read(_checked_text(raw))
+        return row.read(raw) if row.read is read_path else row.read(_checked_text(raw))
     except NumberError as error:
         raise UsageError(f"{origin}: {error}", fix=f"correct {origin}: {row.meaning}") from None
-    except _WrongValueError as wrong:
+    except WrongValueError as wrong:
         shown = "" if row.secret else f": {str(raw)[:80]!r}"
         holder = f"the file of {origin}" if origin == file_variable(row) else origin
         raise UsageError(f"{holder} {wrong}{shown}", fix=f"correct {holder}: {row.meaning}") from None
@@ -412,14 +226,14 @@ def _read(row: Setting, raw: object, origin: str) -> object:
 
 def _checked_text(raw: object) -> object:
     if isinstance(raw, str) and not is_text(raw):
-        raise _WrongValueError("has bytes that are no text")
+        raise WrongValueError("has bytes that are no text")
     return raw
 
 
 def _shown(row: Setting, value: object) -> str:
     if value is None or value in ((), {}):
         return "not set"
-    if row.read is _rate and value == _NO_LIMIT:
+    if row.read is read_rate and value == NO_LIMIT:
         return "none"
     if row.secret and isinstance(value, str):
         return server_url.shown_url(value)

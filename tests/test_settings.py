@@ -17,7 +17,8 @@ from runner import settings as settings_of
 from runner.rules.errors import UsageError
 from runner.rules.secret import Secret
 from runner.rules.servers import base_url
-from runner.settings import TABLE, Setting, Settings, load, socket_path
+from runner.settings import Settings, load, socket_path
+from runner.settings_table import TABLE, Setting
 
 if TYPE_CHECKING:
     from collections.abc import Callable

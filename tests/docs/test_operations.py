@@ -19,7 +19,7 @@ from ruamel.yaml import YAML
 
 from runner.rules.event_kinds import EVENT_MEANING, EventKind, made_by
 from runner.rules.exit_codes import ExitCode
-from runner.settings import TABLE
+from runner.settings_table import TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

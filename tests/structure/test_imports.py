@@ -14,7 +14,8 @@ STAGES = {"intake", "engine", "output"}
 MAY_IMPORT: dict[str, set[str]] = {
     "rules": set(),
     "simulator": set(),
-    "settings": {"rules", "home_folder", "settings_file"},
+    "settings": {"rules", "home_folder", "settings_file", "settings_table"},
+    "settings_table": {"rules"},
     "home_folder": {"rules"},
     "settings_file": {"rules"},
     "certificate_files": {"rules"},

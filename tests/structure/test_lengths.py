@@ -7,7 +7,6 @@ LINES_MAX = 300
 LONGER = {
     "db/tables.py": "the tables, one after another",
     "engine/storing/spool.py": "one file format: what writes it and what reads it",
-    "settings.py": "the table of all settings and what reads them; the table could stand alone",
 }
 
 
