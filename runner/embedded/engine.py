@@ -152,11 +152,11 @@ class Engine:
     def _recover(self) -> None:
         from runner.engine.process.host_id import EMBEDDED
         from runner.engine.recovery.dead_workers import recover_host
-        from runner.engine.runs.cost_bounds import price_basis
+        from runner.engine.runs.cost_bounds import PriceBasis
 
         settings, now_ms = self._settings, self._database.now_ms()
-        pricing = price_basis(settings.base_url, settings.prices)
-        recover_host(self._database, self._home.spool, EMBEDDED, now_ms, pricing)
+        price_basis = PriceBasis.of(settings.base_url, settings.prices)
+        recover_host(self._database, self._home.spool, EMBEDDED, now_ms, price_basis)
 
     def _check(self) -> None:
         """Read the workload; kill workers whose heartbeat has stalled."""

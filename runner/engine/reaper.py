@@ -49,10 +49,10 @@ class Reaper:
         spool_dir: Path,
         host: str,
         clock: SharedClock,
-        pricing: PriceBasis,
+        price_basis: PriceBasis,
     ) -> None:
         self._database, self._spool_dir, self._host = database, spool_dir, host
-        self._clock, self._pricing = clock, pricing
+        self._clock, self._price_basis = clock, price_basis
 
     def reap(self) -> list[int]:
         """Do all of it once; return the ids of the runs that still have work.
@@ -60,15 +60,15 @@ class Reaper:
         Raises the first error after the other steps are done, and logs further ones: a spool that cannot be
         read keeps no run from its end.
         """
-        database, now_ms, pricing = self._database, self._clock.now_ms(), self._pricing
+        database, now_ms, price_basis = self._database, self._clock.now_ms(), self._price_basis
         moving: list[int] = []
         steps: list[Callable[[], object]] = [
-            lambda: dead_workers.recover_host(database, self._spool_dir, self._host, now_ms, pricing),
-            lambda: settle_stored(database, pricing),
-            lambda: moving.extend(complete_runs(database, now_ms, pricing)),
+            lambda: dead_workers.recover_host(database, self._spool_dir, self._host, now_ms, price_basis),
+            lambda: settle_stored(database, price_basis),
+            lambda: moving.extend(complete_runs(database, now_ms, price_basis)),
         ]
         if self._clock.is_steady:  # else it says nothing about leases and heartbeats
-            steps.insert(1, lambda: expired_leases.reclaim_of_dead_workers(database, now_ms, pricing))
+            steps.insert(1, lambda: expired_leases.reclaim_of_dead_workers(database, now_ms, price_basis))
         _each(steps)
         return moving
 
@@ -90,7 +90,7 @@ def _each(steps: list[Callable[[], object]]) -> None:
         raise failed[0]
 
 
-def settle_stored(database: Database, pricing: PriceBasis = TABLE_PRICES) -> None:
+def settle_stored(database: Database, price_basis: PriceBasis = TABLE_PRICES) -> None:
     """Settle answers that were stored but not settled, one by one, each at most TRIES_MAX times.
 
     Runs that need what this version does not know are left alone.
@@ -99,7 +99,7 @@ def settle_stored(database: Database, pricing: PriceBasis = TABLE_PRICES) -> Non
         left_alone = [run.id for run in runs.active_runs(connection) if not needs.are_known(run.needs)]
         rows = orphans.unsettled_results(connection, ROWS_MAX, left_alone)
         policies = {
-            run_id: settle.policy_of_run(connection, run_id, pricing)
+            run_id: settle.policy_of_run(connection, run_id, price_basis)
             for run_id in {run_of(row.id) for row in rows}
         }
     for row in rows:
@@ -121,7 +121,7 @@ def _settle(subject: StoredAnswer, row: Row[Any], policy: Policy) -> Settled:
     return settle.settle(subject, bytes(row.body), policy=policy, now_ms=row.received_at_ms)
 
 
-def complete_runs(database: Database, now_ms: int, pricing: PriceBasis = TABLE_PRICES) -> list[int]:
+def complete_runs(database: Database, now_ms: int, price_basis: PriceBasis = TABLE_PRICES) -> list[int]:
     """Complete the runs that have ended; return the ids of those that have jobs in flight."""
     with database.read() as connection:
         moving = runs.active_runs(connection)
@@ -131,6 +131,6 @@ def complete_runs(database: Database, now_ms: int, pricing: PriceBasis = TABLE_P
     finished = set()
     for run_id in done:
         with database.write() as connection:
-            if run_completion.complete_if_done(connection, run_id, now_ms, Deltas(0), pricing):
+            if run_completion.complete_if_done(connection, run_id, now_ms, Deltas(0), price_basis):
                 finished.add(run_id)
     return [run.id for run in moving if run.id not in finished]

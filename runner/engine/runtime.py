@@ -14,7 +14,7 @@ from runner.db.session import Database
 from runner.db.workers import workers
 from runner.engine.process.host_id import host_id
 from runner.engine.process.shared_clock import SharedClock
-from runner.engine.runs.cost_bounds import PriceBasis, price_basis
+from runner.engine.runs.cost_bounds import PriceBasis
 from runner.engine.storing.disk_space import DiskSpace
 from runner.engine.storing.group_commit import GroupCommit
 from runner.engine.storing.spool import Spool
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 class Runtime:
     """Belongs to one event loop. `worker` is the id of this worker's row, `host` that of its spool folder.
 
-    `http_slots`: as many requests leave at a time as it admits. `prices`: by what answers are priced.
+    `http_slots`: as many requests leave at a time as it admits. `price_basis`: by what answers are priced.
     """
 
     settings: Settings
@@ -47,7 +47,7 @@ class Runtime:
     api: XAIClient
     http_slots: asyncio.Semaphore
     random: random.Random
-    prices: PriceBasis
+    price_basis: PriceBasis
 
     def now_ms(self) -> int:
         """Return the time of the database's clock, which all hosts share."""
@@ -75,7 +75,7 @@ async def open_runtime(settings: Settings, node: str) -> Runtime:
     Raises UsageError for a setting that cannot be used, and what the database raises.
     """
     loop = asyncio.get_running_loop()
-    prices = price_basis(settings.base_url, settings.prices)
+    price_basis = PriceBasis.of(settings.base_url, settings.prices)
     database = Database(settings.effective_database_url, answer_timeout_s=ANSWER_TIMEOUT_S)
     host = host_id(settings)
     clock = SharedClock(database.now_ms)
@@ -95,7 +95,7 @@ async def open_runtime(settings: Settings, node: str) -> Runtime:
         api=XAIClient(settings, connections=settings.concurrency * 2),
         http_slots=asyncio.Semaphore(settings.concurrency),
         random=random.Random(),  # noqa: S311 - jitter
-        prices=prices,
+        price_basis=price_basis,
     )
 
 

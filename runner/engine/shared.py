@@ -82,7 +82,7 @@ def build_shared(runtime: Runtime) -> Shared:
         database=runtime.database,
         group_commit=runtime.group_commit,
         now_ms=now_ms,
-        prices=runtime.prices,
+        price_basis=runtime.price_basis,
         team_limits=team_limits,
     )
     monitor = RunMonitor(
@@ -92,7 +92,7 @@ def build_shared(runtime: Runtime) -> Shared:
         pause=runs.pause,
         has_answers_due=lambda: wakeups.next_due_ms is not None,
         clock_skew_s=lambda: runtime.api.clock_skew_s,
-        prices=runtime.prices,
+        price_basis=runtime.price_basis,
     )
     team = Team(runtime.api, TeamNames(redis), team_limits, fingerprint, runtime.random)
     buckets = ModelBuckets(team, now_ms)
@@ -101,7 +101,7 @@ def build_shared(runtime: Runtime) -> Shared:
     )
     limiter = Limiter(redis, rebuild=recent_sends.read, team_limits=team_limits.read_now)
     shared_estimates = SharedEstimates(redis)
-    estimates = JobEstimates(shared_estimates, runtime.prices, now_ms, settings.prompt_overhead_tokens)
+    estimates = JobEstimates(shared_estimates, runtime.price_basis, now_ms, settings.prompt_overhead_tokens)
     return Shared(
         wakeups=wakeups,
         runs=runs,

@@ -55,14 +55,14 @@ class Stages:
             spool_dir=runtime.settings.spool_dir,
             host=runtime.host,
             clock=runtime.clock,
-            pricing=runtime.prices,
+            price_basis=runtime.price_basis,
         )
         self.heartbeat = Heartbeat(
             group_commit=runtime.group_commit,
             clock=runtime.clock,
             worker=runtime.worker,
             jobs_in_flight=shared.in_flight.job_ids,
-            pricing=runtime.prices,
+            price_basis=runtime.price_basis,
             drain=drain,
         )
         self.commit_reports = CommitReports(

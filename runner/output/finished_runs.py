@@ -60,9 +60,9 @@ class FinishedRunWriter:
         now_ms = self._database.now_ms()
         with self._database.write() as connection:
             if kind == EventKind.WRITTEN:
-                events.note(connection, run_id, now_ms, kind, cause)
+                events.record(connection, run_id, now_ms, kind, cause)
             else:
-                events.note_once(connection, run_id, now_ms, kind, cause)
+                events.record_once(connection, run_id, now_ms, kind, cause)
 
 
 def file_name(run: RunRow) -> str:

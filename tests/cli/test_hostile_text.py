@@ -101,7 +101,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
         cause = replace(CAUSE, code="safety", message=text)
         driver.apply(job_moves.refused, replace(requeue_row(lease, JobState.FAILED), cause=cause))
     with database.write() as connection:
-        events.note(connection, 1, 1_800_000_000_000, EventKind.WARNING, NAME)
+        events.record(connection, 1, 1_800_000_000_000, EventKind.WARNING, NAME)
         run_moves.wait(connection, 1, NAME, 1_800_000_000_000)
     database.close()
     return place

@@ -35,12 +35,12 @@ ANN = Actor(user="ann", host="alpha", command="runner set 1 --rpm 60", reason="t
 def note(database: Database, *kinds: EventKind, run: int = 1) -> None:
     with database.write() as connection:
         for number, kind in enumerate(kinds):
-            events.note(connection, run, NOW_MS + number, kind, f"cause of {kind}")
+            events.record(connection, run, NOW_MS + number, kind, f"cause of {kind}")
 
 
 def warn(connection: Connection, *causes: str, run: int = 1) -> None:
     for cause in causes:
-        events.note(connection, run, NOW_MS, EventKind.WARNING, cause)
+        events.record(connection, run, NOW_MS, EventKind.WARNING, cause)
 
 
 def kinds(found: list[LoggedEvent]) -> list[str]:

@@ -213,7 +213,7 @@ def test_an_event_of_many_processes_is_recorded_once(database: Database) -> None
     causes = ["a: 1", "b: 2", "a: 1", "b: 2", "a: 3", "a: 1", "all", "all", "a%: 1"]
     with database.write() as connection:
         for at_ms, cause in enumerate(causes):
-            events.note_once(connection, driver.run_id, at_ms, EventKind.LIMITS, cause)
+            events.record_once(connection, driver.run_id, at_ms, EventKind.LIMITS, cause)
     with database.read() as connection:
         recorded = [
             event.cause for event in events.of_run(connection, driver.run_id) if event.kind == "limits"

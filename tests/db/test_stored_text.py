@@ -56,8 +56,8 @@ def test_a_run_of_any_path_is_stored_and_found(database: Database) -> None:
         )  # fmt: skip
         stored_options.change(connection, run_id, {"on_end": on_end}, NOW_MS)
         stored_options.set_output_path(connection, run_id, BYTES + "x")
-        events.note(connection, run_id, NOW_MS, EventKind.WARNING, f"{BYTES} is gone")
-        events.note_once(connection, run_id, NOW_MS, EventKind.WARNING, f"{BYTES} is gone")
+        events.record(connection, run_id, NOW_MS, EventKind.WARNING, f"{BYTES} is gone")
+        events.record_once(connection, run_id, NOW_MS, EventKind.WARNING, f"{BYTES} is gone")
     with database.read() as connection:
         found = runs.find(connection, run_id)
         assert found is not None

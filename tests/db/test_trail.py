@@ -179,9 +179,9 @@ def test_a_command_named_after_the_end_is_for_the_next_one(database: Database) -
     driver = new_run(database, 1)
     with database.write() as connection:
         connection.execute(text("UPDATE runs SET state = 'finished', finished_at_ms = 1"))
-        events.note(connection, driver.run_id, NOW_MS, EventKind.FINISHED, "")
+        events.record(connection, driver.run_id, NOW_MS, EventKind.FINISHED, "")
         stored_options.change(connection, driver.run_id, {"on_end": "true"}, NOW_MS)
         assert not run_end.claim_on_end(connection, driver.run_id, NOW_MS)
         run_moves.reopen(connection, driver.run_id, NOW_MS)
-        events.note(connection, driver.run_id, NOW_MS, EventKind.FINISHED, "")
+        events.record(connection, driver.run_id, NOW_MS, EventKind.FINISHED, "")
         assert run_end.claim_on_end(connection, driver.run_id, NOW_MS)

@@ -174,7 +174,7 @@ def test_a_sweep_does_all_of_it(database: Database, worker: OpenedWorker) -> Non
             spool_dir=worker.runtime.settings.spool_dir,
             host=worker.runtime.host,
             clock=SharedClock(database.now_ms, ticks(0, 0, elapsed_ms)),
-            pricing=worker.runtime.prices,
+            price_basis=worker.runtime.price_basis,
         ).reap()
 
     assert reap(STEADY_AFTER_MS - 1) == [driver.run_id]
@@ -245,7 +245,7 @@ def heartbeat_of(
         clock=clock,
         worker=worker.runtime.worker,
         jobs_in_flight=set,
-        pricing=worker.runtime.prices,
+        price_basis=worker.runtime.price_basis,
         drain=drain,
     )
 

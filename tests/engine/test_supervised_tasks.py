@@ -102,7 +102,7 @@ def test_a_clock_that_was_set_back_during_the_error(
         clock=clock,
         worker=worker.runtime.worker,
         jobs_in_flight=set,
-        pricing=worker.runtime.prices,
+        price_basis=worker.runtime.price_basis,
         drain=lambda: None,
     )
     with refused(database, "UPDATE ON jobs", "NEW.due_at_ms < OLD.due_at_ms"):
@@ -121,7 +121,7 @@ def test_a_worker_that_is_to_drain_is_told_once(database: Database, worker: Open
         clock=worker.runtime.clock,
         worker=worker.runtime.worker,
         jobs_in_flight=set,
-        pricing=worker.runtime.prices,
+        price_basis=worker.runtime.price_basis,
         drain=lambda: told.append(1),
     )
     with database.write() as connection:

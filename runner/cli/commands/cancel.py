@@ -97,8 +97,8 @@ def command(
         print_notes([plan.note], is_quiet=is_quiet)
         if not confirm(plan.question, yes=yes, dry_run=dry_run, as_json=as_json):
             return
-        pricing = cost_bounds.price_basis(settings.base_url, settings.prices, snapshot.counts)
-        cancelled = _cancel(database, read_actor(settings, reason), found, pricing, plan)
+        price_basis = cost_bounds.PriceBasis.of(settings.base_url, settings.prices, snapshot.counts)
+        cancelled = _cancel(database, read_actor(settings, reason), found, price_basis, plan)
         snapshot = read_snapshot(settings, database, found.id, Part.OBJECT)
         if as_json:
             print_json(live_object(snapshot))
@@ -168,19 +168,19 @@ def _question(snapshot: Snapshot, *, now: bool) -> str:
     return f"cancel {ended} of run {snapshot.run.id} and {verb} {out} that are out"
 
 
-def _cancel(database: Database, actor: Actor, run: RunRow, pricing: PriceBasis, plan: _CancelPlan) -> int:
+def _cancel(database: Database, actor: Actor, run: RunRow, price_basis: PriceBasis, plan: _CancelPlan) -> int:
     """Cancel the chosen jobs, and the run if it is the whole; return how many jobs."""
     now_ms, event = database.now_ms(), CommandEvent(actor=actor, run_id=run.id)
     kind = EventKind.JOBS_CANCELLED
     if plan.is_whole:
         with database.write() as connection:
-            if run_moves.cancel(connection, run.id, now_ms, record=events.note_nothing):
+            if run_moves.cancel(connection, run.id, now_ms, record=events.record_nothing):
                 kind, old, new = EventKind.CANCELLED, {"state": run.state}, {"state": RunState.CANCELLED}
                 event = event.extended(connection, now_ms, kind, old=old, new=new)
 
     def cost_of(row: Row[Any]) -> UncertainCost | None:
         return cost_bounds.uncertain_cost(
-            row.model, row.prompt_tokens, row.output_tokens_max, now_ms, pricing
+            row.model, row.prompt_tokens, row.output_tokens_max, now_ms, price_basis
         )
 
     def cancel_some(connection: Connection, deltas: Deltas) -> int:
@@ -192,5 +192,5 @@ def _cancel(database: Database, actor: Actor, run: RunRow, pricing: PriceBasis, 
     begun = user_moves.JobsEvent(event=event, kind=kind, at_ms=now_ms)
     cancelled = user_moves.move_in_chunks(database, begun, cancel_some).moved
     with database.write() as connection:
-        run_completion.complete_if_done(connection, run.id, now_ms, Deltas(0), pricing)
+        run_completion.complete_if_done(connection, run.id, now_ms, Deltas(0), price_basis)
     return cancelled

@@ -32,7 +32,7 @@ from runner.db.jobs import chosen_jobs, models_of_run
 from runner.db.moves import user_moves
 from runner.db.runs import run_moves
 from runner.db.runs.run_snapshot import Part
-from runner.engine.runs.cost_bounds import price_basis
+from runner.engine.runs.cost_bounds import PriceBasis
 from runner.rules.errors import UsageError
 from runner.rules.event_kinds import EventKind
 from runner.rules.shell_words import shell_word
@@ -172,9 +172,9 @@ def _plan(
         found = find_run(connection, run)
         chosen = of_status(choose_jobs(connection, found, states, typed, lost=typed.lost), typed.status)
         chosen = _of_refused_models(connection, found.id, chosen) if is_alone(typed) else chosen
-        pricing = price_basis(settings.base_url, settings.prices, counters.read(connection, found.id))
+        price_basis = PriceBasis.of(settings.base_url, settings.prices, counters.read(connection, found.id))
         groups = chosen_jobs.matching_groups(connection, found.id, chosen)
-        cost = retry_cost(groups, database.now_ms(), pricing)
+        cost = retry_cost(groups, database.now_ms(), price_basis)
         if found.state is RunState.LOADING or not cost.jobs:
             raise nothing_chosen(connection, found, chosen, _WORDS)
         note = left_out_line(connection, found.id, chosen)
@@ -183,7 +183,7 @@ def _plan(
     if found.options.budget_ticks is not None:
         budget_prices.require_prices_of(database, settings, [set_model])
     model = NewModel(name=set_model, limits=given_limits(settings, found.options.rpm, found.options.tpm))
-    change = new_model.plan(database, found, chosen, model, pricing)
+    change = new_model.plan(database, found, chosen, model, price_basis)
     return _RetryPlan(found, chosen, change.cost, [note, *change.lines(set_model, found.unit)], model)
 
 
@@ -238,7 +238,7 @@ def _retry(database: Database, actor: Actor, plan: _RetryPlan) -> int:
     def retry_some(after: int | None, connection: Connection, deltas: Deltas) -> user_moves.Walked:
         walked = user_moves.retry(connection, run.id, plan.selection, now_ms, deltas, after=after)
         if walked.moved:
-            run_moves.reopen(connection, run.id, now_ms, record=events.note_nothing)
+            run_moves.reopen(connection, run.id, now_ms, record=events.record_nothing)
         return walked
 
     return user_moves.walk_in_chunks(database, begun, retry_some).moved

@@ -13,10 +13,10 @@ from sqlalchemy import Connection, Row, text
 from runner.db.stored_text import stored_text
 from runner.rules.event_kinds import EventKind
 
-RecordEvent = Callable[[Connection, int, int, EventKind, str], None]  # the parameters of `note`
+RecordEvent = Callable[[Connection, int, int, EventKind, str], None]  # the parameters of `record`
 
 
-def note(connection: Connection, run_id: int, at_ms: int, kind: EventKind, cause: str) -> None:
+def record(connection: Connection, run_id: int, at_ms: int, kind: EventKind, cause: str) -> None:
     """Record an event of a run."""
     connection.execute(
         text("INSERT INTO run_events (run_id, at_ms, kind, cause) VALUES (:run, :at, :kind, :cause)"),
@@ -24,7 +24,7 @@ def note(connection: Connection, run_id: int, at_ms: int, kind: EventKind, cause
     )
 
 
-def note_nothing(
+def record_nothing(
     connection: Connection,
     run_id: int,
     at_ms: int,
@@ -34,7 +34,7 @@ def note_nothing(
     """Record no event: the caller records one of the command that makes the move."""
 
 
-def note_once(connection: Connection, run_id: int, at_ms: int, kind: EventKind, cause: str) -> None:
+def record_once(connection: Connection, run_id: int, at_ms: int, kind: EventKind, cause: str) -> None:
     """Record an event, unless the last one of its kind has the same cause: many processes notice one thing.
 
     A cause like `grok-4.3: …` is compared with the last cause of the same model only.
@@ -48,7 +48,7 @@ def note_once(connection: Connection, run_id: int, at_ms: int, kind: EventKind, 
         {"run": run_id, "kind": kind, "length": len(prefix), "about": prefix},
     ).scalar_one_or_none()
     if last != stored_text(cause):
-        note(connection, run_id, at_ms, kind, cause)
+        record(connection, run_id, at_ms, kind, cause)
 
 
 def of_run(connection: Connection, run_id: int) -> list[Row[Any]]:

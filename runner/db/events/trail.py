@@ -95,7 +95,7 @@ def set_since_pause(connection: Connection, run_id: int) -> frozenset[str]:
 def recorded_by(
     actor: Actor, *, old: Mapping[str, Any] = NOTHING, new: Mapping[str, Any] = NOTHING
 ) -> RecordEvent:
-    """Return what the moves of runs take in the place of `events.note`, where a command makes them."""
+    """Return what the moves of runs take in the place of `events.record`, where a command makes them."""
 
     def record_move(connection: Connection, run_id: int, at_ms: int, kind: EventKind, cause: str) -> None:
         record(connection, run_id, at_ms, kind, actor=actor, old=old, new=new, cause=cause)

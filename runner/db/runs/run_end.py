@@ -59,7 +59,7 @@ def finish_if_done(connection: Connection, run_id: int, now_ms: int) -> bool:
         run_moves.pause(connection, run_id, PauseReason.LIMIT, f"the first {done}", now_ms)
         return False
     if counters.recount(connection, run_id):
-        events.note(
+        events.record(
             connection, run_id, now_ms, EventKind.RECOUNTED, "the counters had drifted and were mended"
         )
         if counters.count_open_jobs(connection, run_id):
@@ -72,7 +72,7 @@ def finish_if_done(connection: Connection, run_id: int, now_ms: int) -> bool:
             "state": RunState.CANCELLED if run.state is RunState.CANCELLED else RunState.FINISHED,
         },
     )
-    events.note(connection, run_id, now_ms, EventKind.FINISHED, "")
+    events.record(connection, run_id, now_ms, EventKind.FINISHED, "")
     return True
 
 
@@ -125,7 +125,7 @@ def claim_on_end(connection: Connection, run_id: int, now_ms: int) -> bool:
         newest_ids[bool(is_claim)] = newest_id
     if newest_ids[True] > newest_ids[False]:
         return False
-    events.note(connection, run_id, now_ms, EventKind.NOTIFIED, "--on-end was called")
+    events.record(connection, run_id, now_ms, EventKind.NOTIFIED, "--on-end was called")
     return True
 
 

@@ -30,7 +30,7 @@ def set_ready(connection: Connection, run_id: int, total: int) -> None:
     )
 
 
-def start(connection: Connection, run_id: int, now_ms: int, *, record: RecordEvent = events.note) -> bool:
+def start(connection: Connection, run_id: int, now_ms: int, *, record: RecordEvent = events.record) -> bool:
     """Move a ready, waiting or paused run to running; return whether it moved.
 
     `record`, here and in the moves below, writes the event of the move: that of a command says who gave it.
@@ -43,7 +43,7 @@ def start(connection: Connection, run_id: int, now_ms: int, *, record: RecordEve
     return is_moved
 
 
-def reopen(connection: Connection, run_id: int, now_ms: int, *, record: RecordEvent = events.note) -> bool:
+def reopen(connection: Connection, run_id: int, now_ms: int, *, record: RecordEvent = events.record) -> bool:
     """Move an ended run to ready, after jobs of it became pending again; return whether it moved.
 
     Nobody finishes it before this transaction ends.
@@ -55,7 +55,7 @@ def reopen(connection: Connection, run_id: int, now_ms: int, *, record: RecordEv
     )
 
 
-def cancel(connection: Connection, run_id: int, now_ms: int, *, record: RecordEvent = events.note) -> bool:
+def cancel(connection: Connection, run_id: int, now_ms: int, *, record: RecordEvent = events.record) -> bool:
     """Move a run to cancelled; jobs in flight are still collected. Return whether it moved."""
     sources = ("ready", "running", "waiting", "paused")
     change = f"state = 'cancelled', {NO_PAUSE}"
@@ -69,7 +69,7 @@ def pause(
     why: str,
     now_ms: int,
     *,
-    record: RecordEvent = events.note,
+    record: RecordEvent = events.record,
 ) -> bool:
     """Pause a run until a person starts it again; it is still collected. Return whether it moved."""
     change = "state = 'paused', pause_reason = :reason, pause_text = :why"
@@ -109,7 +109,7 @@ def _move(
     event: EventKind,
     cause: str = "",
     values: Mapping[str, str] = MappingProxyType({}),
-    record: RecordEvent = events.note,
+    record: RecordEvent = events.record,
 ) -> bool:
     """Update a run that is in one of the source states, and record the event; return whether it was.
 

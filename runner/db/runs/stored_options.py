@@ -64,7 +64,7 @@ def change(connection: Connection, run_id: int, named: Mapping[str, Any], now_ms
             {"id": run_id, "options": json.dumps(stored | dict(planned.new))},
         )
     if run is not None and run.is_over and planned.new.get("on_end"):
-        events.note(connection, run_id, now_ms, EventKind.NOTIFIED, "--on-end was named after the end")
+        events.record(connection, run_id, now_ms, EventKind.NOTIFIED, "--on-end was named after the end")
     return planned
 
 

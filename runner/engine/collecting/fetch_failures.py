@@ -187,6 +187,6 @@ class FetchFailures:
             at_ms=now_ms,
             cause=Cause(code=found.code, message=found.message, http_status=status),
             uncertain=cost_bounds.uncertain_cost(
-                job.model, job.prompt_tokens, job.output_tokens_max, now_ms, policy.pricing
+                job.model, job.prompt_tokens, job.output_tokens_max, now_ms, policy.price_basis
             ),
         )

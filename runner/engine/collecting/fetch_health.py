@@ -100,7 +100,7 @@ class FetchHealth:
             return
         self._warned.add(run_id)
         await self._group_commit.execute(
-            lambda connection, _: events.note_once(
+            lambda connection, _: events.record_once(
                 connection, run_id, self._now_ms(), EventKind.WARNING, message
             )
         )

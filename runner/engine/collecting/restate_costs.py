@@ -19,14 +19,16 @@ if TYPE_CHECKING:
     from runner.engine.runs.cost_bounds import PriceBasis
 
 
-def restate(connection: Connection, run_id: int, now_ms: int, prices: PriceBasis, deltas: Deltas) -> None:
+def restate(
+    connection: Connection, run_id: int, now_ms: int, price_basis: PriceBasis, deltas: Deltas
+) -> None:
     """Lower the uncertain costs of a run to what is learnt from all its answers so far."""
-    pricing = replace(prices, counts=counters.read(connection, run_id))
+    learnt = replace(price_basis, counts=counters.read(connection, run_id))
     result_costs.restate_uncertain_costs(
         connection,
         run_id,
         lambda row: cost_bounds.uncertain_cost(
-            row.model, row.prompt_tokens, row.output_tokens_max, now_ms, pricing
+            row.model, row.prompt_tokens, row.output_tokens_max, now_ms, learnt
         ),
         deltas,
     )

@@ -39,27 +39,29 @@ class Policy:
     max_attempts: int = 5
     on_ambiguous: retry.OnAmbiguous = "resubmit"
     fail_on: frozenset[Flaw] = frozenset()
-    pricing: cost_bounds.PriceBasis = cost_bounds.TABLE_PRICES
+    price_basis: cost_bounds.PriceBasis = cost_bounds.TABLE_PRICES
     recipe: str | None = None
 
     @classmethod
-    def of(cls, options: RunOptions, pricing: cost_bounds.PriceBasis, recipe: str | None = None) -> Policy:
+    def of(
+        cls, options: RunOptions, price_basis: cost_bounds.PriceBasis, recipe: str | None = None
+    ) -> Policy:
         """Return the rules that a run's options set; an answer with any flaw has no labels."""
         return cls(
             max_attempts=options.max_attempts,
             on_ambiguous="hold" if options.on_ambiguous == "hold" else "resubmit",
             fail_on=frozenset(Flaw(word) for word in options.fail_on) if recipe is None else frozenset(Flaw),
-            pricing=pricing,
+            price_basis=price_basis,
             recipe=recipe,
         )
 
 
-def policy_of_run(connection: Connection, run_id: int, pricing: cost_bounds.PriceBasis) -> Policy:
+def policy_of_run(connection: Connection, run_id: int, price_basis: cost_bounds.PriceBasis) -> Policy:
     """Return a run's rules, read now; those without options if it is gone."""
     run = runs.find(connection, run_id)
     options = run.options if run is not None else run_row.RunOptions()
     recipe = run.recipe if run is not None else None
-    return Policy.of(options, replace(pricing, counts=counters.read(connection, run_id)), recipe)
+    return Policy.of(options, replace(price_basis, counts=counters.read(connection, run_id)), recipe)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +116,7 @@ def settle_answer(subject: StoredAnswer, answer: Completion, *, policy: Policy, 
         due_at_ms=now_ms,
         latency_bucket=latency_histogram.bucket_of(latency_ms / 1000),
         latency_ms=max(0, latency_ms),
-        cost=_cost(answer, subject, policy.pricing, now_ms),
+        cost=_cost(answer, subject, policy.price_basis, now_ms),
         cause=move.cause,
         label_check=move.label_check,
     )
@@ -138,7 +140,7 @@ def _cause(answer: Completion, code: str) -> Cause:
 
 def fail_unreadable(subject: StoredAnswer, *, policy: Policy, now_ms: int) -> Settled:
     """Return the failure of a job whose answer could not be settled in TRIES_MAX tries; its bytes stay."""
-    uncertain = _uncertain_cost(subject, policy.pricing, now_ms)
+    uncertain = _uncertain_cost(subject, policy.price_basis, now_ms)
     return Settled(
         job_id=subject.job_id,
         attempt=subject.attempt,
@@ -168,7 +170,9 @@ def _next_state(event: Event, kind: Kind, subject: StoredAnswer, policy: Policy)
     )
 
 
-def _cost(answer: Completion, subject: StoredAnswer, pricing: cost_bounds.PriceBasis, now_ms: int) -> Cost:
+def _cost(
+    answer: Completion, subject: StoredAnswer, price_basis: cost_bounds.PriceBasis, now_ms: int
+) -> Cost:
     usage, model = answer.usage, answer.model or subject.model
     prompt, cached, completion, reasoning, total = _tokens(usage)
     price = money.price(
@@ -176,10 +180,10 @@ def _cost(answer: Completion, subject: StoredAnswer, pricing: cost_bounds.PriceB
         model,
         day_of(subject.accepted_at_ms or now_ms),
         service_tier=answer.service_tier,
-        base_host=pricing.base_host,
-        own_prices=pricing.prices,
+        base_host=price_basis.base_host,
+        own_prices=price_basis.prices,
     )
-    uncertain = _uncertain_cost(subject, pricing, now_ms) if usage is None else None
+    uncertain = _uncertain_cost(subject, price_basis, now_ms) if usage is None else None
     return Cost(
         model=_column_text(model, MODEL_LENGTH_MAX),
         instead_of=subject.model if models.is_unexpected(subject.model, model) else None,
@@ -205,11 +209,11 @@ def _tokens(usage: Usage | None) -> tuple[int | None, ...]:
 
 
 def _uncertain_cost(
-    subject: StoredAnswer, pricing: cost_bounds.PriceBasis, now_ms: int
+    subject: StoredAnswer, price_basis: cost_bounds.PriceBasis, now_ms: int
 ) -> UncertainCost | None:
     """Return what an answer without usage may have cost: it was generated, so it was billed."""
     return cost_bounds.uncertain_cost(
-        subject.model, subject.prompt_tokens, subject.output_tokens_max, now_ms, pricing
+        subject.model, subject.prompt_tokens, subject.output_tokens_max, now_ms, price_basis
     )
 
 

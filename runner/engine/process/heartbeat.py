@@ -41,11 +41,11 @@ class Heartbeat:
         clock: SharedClock,
         worker: int,
         jobs_in_flight: Callable[[], set[int]],
-        pricing: PriceBasis,
+        price_basis: PriceBasis,
         drain: Callable[[], None],
     ) -> None:
         self._group_commit, self._clock, self._worker = group_commit, clock, worker
-        self._jobs_in_flight, self._pricing, self._drain = jobs_in_flight, pricing, drain
+        self._jobs_in_flight, self._price_basis, self._drain = jobs_in_flight, price_basis, drain
         self._is_draining = False
         self._was_set_back = False  # the clock, and due times were not mended yet
 
@@ -88,4 +88,4 @@ class Heartbeat:
             leases.make_all_due(connection, now_ms)
         if not self._clock.is_steady:
             return
-        expired_leases.reclaim_own(connection, deltas, self._worker, in_flight, now_ms, self._pricing)
+        expired_leases.reclaim_own(connection, deltas, self._worker, in_flight, now_ms, self._price_basis)

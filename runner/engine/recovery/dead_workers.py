@@ -85,7 +85,7 @@ class RecoveryCounts:
 
 
 def recover_host(
-    database: Database, spool_dir: Path, host: str, now_ms: int, pricing: PriceBasis = TABLE_PRICES
+    database: Database, spool_dir: Path, host: str, now_ms: int, price_basis: PriceBasis = TABLE_PRICES
 ) -> RecoveryCounts:
     """Recover the jobs of the dead workers of this host, and of no others; return what was found.
 
@@ -100,7 +100,7 @@ def recover_host(
         if spool is None:
             continue
         try:
-            recovered = _recover_worker(database, spool, now_ms, pricing)
+            recovered = _recover_worker(database, spool, now_ms, price_basis)
         except Exception as error:
             log.exception("worker.not_recovered worker=%d", worker)
             failed = error
@@ -119,14 +119,14 @@ def recover_host(
 
 
 def _recover_worker(
-    database: Database, spool: OrphanedSpool, now_ms: int, pricing: PriceBasis
+    database: Database, spool: OrphanedSpool, now_ms: int, price_basis: PriceBasis
 ) -> RecoveryCounts:
     """Import the answers in batches, then bring the jobs that are left to a known state, at once."""
     records, found = _Records(), RecoveryCounts(workers=1)
     for batch in _answers_in_batches(spool, records):
         with database.write() as connection:
             deltas = Deltas(spool.worker)
-            found.answers += _import_answers(connection, batch, records, deltas, pricing)
+            found.answers += _import_answers(connection, batch, records, deltas, price_basis)
             deltas.write(connection)
     found.unreadable += len(records.repeats)
     with database.write() as connection:
@@ -136,7 +136,7 @@ def _recover_worker(
         found.accepted += _accept(connection, submitting, records.accepted, now_ms, deltas)
         not_sent, unknown = _without_id(submitting, records, is_whole=spool.is_whole)
         found.not_sent += _requeue_not_sent(connection, not_sent, now_ms, deltas)
-        found.ambiguous += len(requeue_unknown(connection, unknown, now_ms, deltas, pricing))
+        found.ambiguous += len(requeue_unknown(connection, unknown, now_ms, deltas, price_basis))
         collecting = [job for job in orphaned if job.state is JobState.COLLECTING]
         found.collecting += _poll_again(connection, collecting, records, now_ms, deltas)
         orphans.release_pending(connection, spool.worker)
@@ -168,26 +168,30 @@ def _poll_again(
 
 
 def _import_answers(
-    connection: Connection, batch: list[AnswerRecord], records: _Records, deltas: Deltas, pricing: PriceBasis
+    connection: Connection,
+    batch: list[AnswerRecord],
+    records: _Records,
+    deltas: Deltas,
+    price_basis: PriceBasis,
 ) -> int:
     """Store a batch of answers, and count the bytes that are none; return how many answers were stored."""
     answers, others = _separated(batch)
     received = [received_of(answer) for answer in answers]
     stored = result_moves.stored(connection, received, deltas)
     answers_at_once.count(connection, [row for row in received if row.job_id in stored], deltas)
-    _count_late(connection, [a for a in answers if a.job_id not in stored], deltas, pricing)
+    _count_late(connection, [a for a in answers if a.job_id not in stored], deltas, price_basis)
     records.repeats |= unreadables.record(connection, [_unreadable(r) for r in others])
     return len(stored)
 
 
 def _count_late(
-    connection: Connection, batch: list[AnswerRecord], deltas: Deltas, pricing: PriceBasis
+    connection: Connection, batch: list[AnswerRecord], deltas: Deltas, price_basis: PriceBasis
 ) -> None:
     """Count the cost of late results: their jobs had ended before they came."""
     late = {(answer.job_id, answer.attempt): answer for answer in batch}
     rows = []
     for row in orphans.jobs_of_attempts(connection, list(late)):
-        answer, policy = late[row.id, row.attempt], Policy(pricing=pricing)
+        answer, policy = late[row.id, row.attempt], Policy(price_basis=price_basis)
         at_ms = answer.received_at_ms
         rows.append(settle.settle(settle.stored_answer_of(row), answer.body, policy=policy, now_ms=at_ms))
     result_costs.count_late_results(connection, rows, deltas)

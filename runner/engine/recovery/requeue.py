@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def requeue_unknown(
-    connection: Connection, left: list[OrphanedJob], now_ms: int, deltas: Deltas, pricing: PriceBasis
+    connection: Connection, left: list[OrphanedJob], now_ms: int, deltas: Deltas, price_basis: PriceBasis
 ) -> set[int]:
     """Requeue or hold jobs with an unknown outcome, as their run's policy says; return the ids that moved.
 
@@ -28,7 +28,8 @@ def requeue_unknown(
     """
     rows = []
     policies = {
-        run_id: policy_of_run(connection, run_id, pricing) for run_id in {job.lease.run_id for job in left}
+        run_id: policy_of_run(connection, run_id, price_basis)
+        for run_id in {job.lease.run_id for job in left}
     }
     for job in left:
         policy = policies[job.lease.run_id]
@@ -47,7 +48,7 @@ def requeue_unknown(
                 at_ms=now_ms,
                 cause=Cause(code="process-ended", message="the process ended before the reply was on record"),
                 uncertain=cost_bounds.uncertain_cost(
-                    job.model, job.prompt_tokens, job.output_tokens_max, now_ms, policy.pricing
+                    job.model, job.prompt_tokens, job.output_tokens_max, now_ms, policy.price_basis
                 ),
             )
         )

@@ -94,12 +94,12 @@ class ActiveRuns:
         database: Database,
         group_commit: GroupCommit,
         now_ms: Callable[[], int],
-        prices: PriceBasis,
+        price_basis: PriceBasis,
         team_limits: TeamLimitsFollower,
     ) -> None:
         self._database, self._group_commit = database, group_commit
         self._team_limits = team_limits
-        self._now_ms, self._prices = now_ms, prices
+        self._now_ms, self._price_basis = now_ms, price_basis
         self._runs: dict[int, ActiveRun] = {}
         self._known: dict[int, RunRow] = {}  # also runs that ended since: their last answers come
         self._policies: dict[int, Policy] = {}  # of the runs of the last read
@@ -176,7 +176,7 @@ class ActiveRuns:
         run = self._known.get(run_id)
         options = run.options if run is not None else run_row.RunOptions()
         recipe = run.recipe if run is not None else None
-        return Policy.of(options, replace(self._prices, counts=counts), recipe)
+        return Policy.of(options, replace(self._price_basis, counts=counts), recipe)
 
     async def pause(self, run_id: int, reason: PauseReason, why: str) -> None:
         """Pause submitting for a run until a person resumes it."""

@@ -38,26 +38,29 @@ class PriceBasis:
     prices: OwnPrices | None = None
     counts: Mapping[tuple[str, str], int] | None = None
 
+    @classmethod
+    def of(
+        cls,
+        base_url: str,
+        prices: Mapping[str, object],
+        counts: Mapping[tuple[str, str], int] | None = None,
+    ) -> PriceBasis:
+        """Return the basis that the settings give; `prices` is the table `[prices]` of runner.toml.
+
+        `counts`: the counters of the run that is priced. Raises UsageError for a price that cannot be read.
+        """
+        return cls(
+            base_host=urlsplit(base_url).hostname,
+            prices=parse_own_prices(prices) if prices else None,
+            counts=counts,
+        )
+
 
 TABLE_PRICES = PriceBasis()
 
 
-def price_basis(
-    base_url: str, prices: Mapping[str, object], counts: Mapping[tuple[str, str], int] | None = None
-) -> PriceBasis:
-    """Return the basis that the settings give; `prices` is the table `[prices]` of runner.toml.
-
-    `counts`: the counters of the run that is priced. Raises UsageError for a price that cannot be read.
-    """
-    return PriceBasis(
-        base_host=urlsplit(base_url).hostname,
-        prices=parse_own_prices(prices) if prices else None,
-        counts=counts,
-    )
-
-
 def uncertain_cost(
-    model: str, prompt_tokens: int, output_tokens_max: int | None, now_ms: int, pricing: PriceBasis
+    model: str, prompt_tokens: int, output_tokens_max: int | None, now_ms: int, price_basis: PriceBasis
 ) -> UncertainCost | None:
     """Return what such an attempt probably cost, and at most; None where neither a price nor a cost is known.
 
@@ -66,33 +69,33 @@ def uncertain_cost(
     with a margin, and at least the price of this prompt, none of it cached, with the longest answer so far
     and the same margin.
     """
-    counts = pricing.counts or {}
+    counts = price_basis.counts or {}
     costs = learnt_costs(counts, model)
     learnt = costs.possible_ticks if costs else None
     if learnt is not None:
         longest = output_estimate.learnt_output(counts, model, high_share=1.0)
         output_tokens = math.ceil(longest.high * MARGIN) if longest else 0
-        own = _price(model, _most_prompt_tokens(model, prompt_tokens), output_tokens, now_ms, pricing)
+        own = _price(model, _most_prompt_tokens(model, prompt_tokens), output_tokens, now_ms, price_basis)
         learnt = max(learnt, own or 0)
     return combined(
-        likely_ticks(model, prompt_tokens, output_tokens_max, now_ms, pricing),
-        _cap_ticks(model, prompt_tokens, output_tokens_max, now_ms, pricing),
+        likely_ticks(model, prompt_tokens, output_tokens_max, now_ms, price_basis),
+        _cap_ticks(model, prompt_tokens, output_tokens_max, now_ms, price_basis),
         learnt,
     )
 
 
 def likely_ticks(
-    model: str, prompt_tokens: int, output_tokens_max: int | None, now_ms: int, pricing: PriceBasis
+    model: str, prompt_tokens: int, output_tokens_max: int | None, now_ms: int, price_basis: PriceBasis
 ) -> int | None:
     """Return the likely ticks of such a job: for a decision, not a bound. None without a price or an answer.
 
     This is the mean of the model's answers in the run, else an estimate from the prompt and a likely output.
     """
-    costs = learnt_costs(pricing.counts or {}, model)
+    costs = learnt_costs(price_basis.counts or {}, model)
     if costs is not None:
         return costs.mean_ticks
     output_tokens = output_estimate.likely_output_tokens(model, output_tokens_max, None)
-    return _price(model, prompt_tokens, output_tokens, now_ms, pricing)
+    return _price(model, prompt_tokens, output_tokens, now_ms, price_basis)
 
 
 def refusal_cost(code: str) -> UncertainCost:
@@ -108,27 +111,31 @@ def hidden_cost(
     prompt_tokens: int,
     output_tokens_max: int | None,
     now_ms: int,
-    pricing: PriceBasis,
+    price_basis: PriceBasis,
 ) -> UncertainCost:
     """Return what a refusal for now may have cost: a 503 may hide an answer that was generated and paid.
 
     xAI's own client repeats a request after a 429, which came before any generation, but not after a 503
     (the constants of the official TypeScript SDK). It counts as probable only: no budget pays for it.
     """
-    return UncertainCost(likely_ticks(model, prompt_tokens, output_tokens_max, now_ms, pricing) or 0, 0)
+    return UncertainCost(likely_ticks(model, prompt_tokens, output_tokens_max, now_ms, price_basis) or 0, 0)
 
 
 def _cap_ticks(
-    model: str, prompt_tokens: int, output_tokens_max: int | None, now_ms: int, pricing: PriceBasis
+    model: str, prompt_tokens: int, output_tokens_max: int | None, now_ms: int, price_basis: PriceBasis
 ) -> int | None:
-    learnt = output_estimate.learnt_output(pricing.counts, model, OBSERVED_SHARE) if pricing.counts else None
+    learnt = (
+        output_estimate.learnt_output(price_basis.counts, model, OBSERVED_SHARE)
+        if price_basis.counts
+        else None
+    )
     return money.max_ticks(
         _most_prompt_tokens(model, prompt_tokens),
         output_estimate.worst_output_tokens(model, output_tokens_max, learnt),
         model,
         day_of(now_ms),
-        base_host=pricing.base_host,
-        own_prices=pricing.prices,
+        base_host=price_basis.base_host,
+        own_prices=price_basis.prices,
     )
 
 
@@ -140,13 +147,13 @@ def _most_prompt_tokens(model: str, prompt_tokens: int) -> int:
 
 
 def _price(
-    model: str, prompt_tokens: int, output_tokens: int, now_ms: int, pricing: PriceBasis
+    model: str, prompt_tokens: int, output_tokens: int, now_ms: int, price_basis: PriceBasis
 ) -> int | None:
     return money.estimate_price(
         prompt_tokens,
         output_tokens,
         model,
         day_of(now_ms),
-        base_host=pricing.base_host,
-        own_prices=pricing.prices,
+        base_host=price_basis.base_host,
+        own_prices=price_basis.prices,
     ).ticks

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def complete_if_done(
-    connection: Connection, run_id: int, now_ms: int, deltas: Deltas, prices: PriceBasis = TABLE_PRICES
+    connection: Connection, run_id: int, now_ms: int, deltas: Deltas, price_basis: PriceBasis = TABLE_PRICES
 ) -> bool:
     """Set a run to its final state if all its jobs have ended; return whether that happened now.
 
@@ -31,6 +31,6 @@ def complete_if_done(
     deltas.write(connection)  # the sums must include this transaction's own moves
     if not run_end.finish_if_done(connection, run_id, now_ms):
         return False
-    restate_costs.restate(connection, run_id, now_ms, prices, deltas)
+    restate_costs.restate(connection, run_id, now_ms, price_basis, deltas)
     deltas.write(connection)
     return True

@@ -31,7 +31,7 @@ class RunMonitor:
     """Takes notes of what the stages saw; `run` acts on them. A note is kept until it has been acted on.
 
     `active` returns the runs at work as last read, `has_answers_due` whether jobs wait for answers here,
-    `clock_skew_s` by how many seconds this machine's clock is off, `prices` what answers are priced by.
+    `clock_skew_s` by how many seconds this machine's clock is off, `price_basis` what answers are priced by.
     """
 
     def __init__(
@@ -43,11 +43,11 @@ class RunMonitor:
         pause: Callable[[int, PauseReason, str], Awaitable[None]],
         has_answers_due: Callable[[], bool],
         clock_skew_s: Callable[[], float],
-        prices: PriceBasis = TABLE_PRICES,
+        price_basis: PriceBasis = TABLE_PRICES,
     ) -> None:
         self._group_commit, self._now_ms, self._active, self._pause = group_commit, now_ms, active, pause
         self._has_answers_due, self._clock_skew_s = has_answers_due, clock_skew_s
-        self._prices = prices
+        self._price_basis = price_basis
         self._learnt: dict[int, frozenset[str]] = {}  # by run: the models whose costs were learnt
         self._ended_in: set[int] = set()
         self._announced: dict[str, tuple[int | None, int | None]] = {}
@@ -106,7 +106,7 @@ class RunMonitor:
         learnt = uncertain_cost.learnt_models(counts)
         if learnt - self._learnt.get(run_id, frozenset()):
             await self._group_commit.execute(
-                lambda c, d: restate_costs.restate(c, run_id, self._now_ms(), self._prices, d)
+                lambda c, d: restate_costs.restate(c, run_id, self._now_ms(), self._price_basis, d)
             )
             self._learnt[run_id] = learnt
 
@@ -127,7 +127,7 @@ class RunMonitor:
 
     async def _note_once(self, run_id: int, kind: EventKind, cause: str) -> None:
         await self._group_commit.execute(
-            lambda c, _: events.note_once(c, run_id, self._now_ms(), kind, cause)
+            lambda c, _: events.record_once(c, run_id, self._now_ms(), kind, cause)
         )
 
     def _maybe_complete(self, active: list[ActiveRun]) -> set[int]:
@@ -141,7 +141,7 @@ class RunMonitor:
         self._ended_in.discard(run_id)
         try:
             await self._group_commit.execute(
-                lambda c, d: run_completion.complete_if_done(c, run_id, self._now_ms(), d, self._prices)
+                lambda c, d: run_completion.complete_if_done(c, run_id, self._now_ms(), d, self._price_basis)
             )
         except Exception:
             self._ended_in.add(run_id)

@@ -30,11 +30,11 @@ class JobEstimates:
     def __init__(
         self,
         estimates: SharedEstimates,
-        prices: PriceBasis,
+        price_basis: PriceBasis,
         now_ms: Callable[[], int],
         prompt_overhead_tokens: int | None,
     ) -> None:
-        self._estimates, self._prices, self._now_ms = estimates, prices, now_ms
+        self._estimates, self._price_basis, self._now_ms = estimates, price_basis, now_ms
         self._overhead_tokens = prompt_overhead_tokens
 
     def tokens(self, job: LeasedJob) -> int:
@@ -70,5 +70,7 @@ class JobEstimates:
 
     def _day_prices(self) -> DayPrices:
         return DayPrices(
-            at=day_of(self._now_ms()), own_prices=self._prices.prices, base_host=self._prices.base_host
+            at=day_of(self._now_ms()),
+            own_prices=self._price_basis.prices,
+            base_host=self._price_basis.base_host,
         )

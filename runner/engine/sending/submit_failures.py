@@ -155,8 +155,8 @@ class SubmitFailures:
 
     def _cost(self, job: LeasedJob, cost: AttemptCost, code: str) -> UncertainCost | None:
         """Return what the attempt may have cost; None where neither a price nor a cost is known."""
-        pricing = self._runs.policy(job.lease.run_id).pricing
-        size = (job.model, job.prompt_tokens, job.output_tokens_max, self._now_ms(), pricing)
+        price_basis = self._runs.policy(job.lease.run_id).price_basis
+        size = (job.model, job.prompt_tokens, job.output_tokens_max, self._now_ms(), price_basis)
         match cost:
             case AttemptCost.NONE:
                 return NO_COST

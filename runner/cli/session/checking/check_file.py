@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from runner.cli.printing import print_note
 from runner.cli.render.check_report import CheckResult, OutputSource
 from runner.cli.render.load_notes import other_model_line
-from runner.engine.runs.cost_bounds import price_basis
+from runner.engine.runs.cost_bounds import PriceBasis
 from runner.intake.input_file import STDIN, check_is_file
 from runner.intake.job_file import DIAGNOSTICS_SHOWN, JobFileReader, LoadFlags
 from runner.rules.costs.estimate import Tally, estimate
@@ -37,8 +37,8 @@ def check_file(
     """
     if file != STDIN:
         check_is_file(file)
-    pricing = price_basis(settings.base_url, settings.prices)
-    tally = Tally(datetime.now(UTC).date(), pricing.prices)
+    price_basis = PriceBasis.of(settings.base_url, settings.prices)
+    tally = Tally(datetime.now(UTC).date(), price_basis.prices)
     reading = JobFileReader(file if file != STDIN else sys.stdin.buffer, shaping, tally)
     try:
         # not a loop: its variable would keep one large line in memory while the next is read
@@ -61,7 +61,7 @@ def check_file(
         warnings_total=reading.warnings_total,
         warnings=reading.warnings,
         warnings_shown=reading.warnings[:DIAGNOSTICS_SHOWN],
-        estimate=estimate(tally, outputs=known, limits=shaping.limits, base_host=pricing.base_host),
+        estimate=estimate(tally, outputs=known, limits=shaping.limits, base_host=price_basis.base_host),
         output_source=source,
         other_model_note=other_model_line(reading.other_model_total, shaping.given_model),
     )

@@ -10,7 +10,7 @@ from runner.cli.render.check_report import CheckedRows, CheckResult, ReadFileFac
 from runner.cli.session.checking.check_file import known_outputs
 from runner.cli.session.recipes.prepare_table import prepare_table
 from runner.cli.session.recipes.recipe_source import recipe_origin
-from runner.engine.runs.cost_bounds import price_basis
+from runner.engine.runs.cost_bounds import PriceBasis
 from runner.rules.costs.estimate import Tally, estimate
 from runner.rules.row_faults import SHOWN, row_fault_sentences
 
@@ -36,8 +36,8 @@ def check_recipe(
     Raises UsageError, RecipeError and TableError.
     """
     prepared = prepare_table(recipe_origin(file, recipe_flags), row_flags, skips_code=True)
-    pricing = price_basis(settings.base_url, settings.prices)
-    tally = Tally(datetime.now(UTC).date(), pricing.prices)
+    price_basis = PriceBasis.of(settings.base_url, settings.prices)
+    tally = Tally(datetime.now(UTC).date(), price_basis.prices)
     reading = prepared.input.read(tally)
     deque(reading.requests(), maxlen=0)
     table = prepared.input.path
@@ -55,7 +55,7 @@ def check_recipe(
         warnings_total=reading.warnings_total,
         warnings=reading.warnings,
         warnings_shown=reading.warnings[:SHOWN],
-        estimate=estimate(tally, outputs=known, limits=row_flags.limits, base_host=pricing.base_host),
+        estimate=estimate(tally, outputs=known, limits=row_flags.limits, base_host=price_basis.base_host),
         output_source=source,
         table=CheckedRows(
             path=str(table),

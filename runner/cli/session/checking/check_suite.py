@@ -9,7 +9,7 @@ from runner.cli.render.check_report import CheckResult
 from runner.cli.render.suite_check import FoundDrop, GraderFacts, NamedFile, SuiteFacts
 from runner.cli.session.checking.check_file import known_outputs
 from runner.embedded.gc_pause import gc_paused
-from runner.engine.runs.cost_bounds import price_basis
+from runner.engine.runs.cost_bounds import PriceBasis
 from runner.evals.grading.grader_trial import try_graders
 from runner.evals.suite.read_suite import read_suite
 from runner.evals.suite.suite_detectable import suite_detectable
@@ -38,8 +38,8 @@ def check_suite(
     Raises UsageError, RecipeError and TableError.
     """
     _refuse_flags(flags)
-    pricing = price_basis(settings.base_url, settings.prices)
-    tally = Tally(datetime.now(UTC).date(), pricing.prices)
+    price_basis = PriceBasis.of(settings.base_url, settings.prices)
+    tally = Tally(datetime.now(UTC).date(), price_basis.prices)
     with gc_paused():  # many items at once, none of them garbage
         read = read_suite(file, tally, limits=flags.limits)
     found = read.read_items
@@ -58,7 +58,7 @@ def check_suite(
         warnings_total=read.request_warning_count,
         warnings=read.request_warnings,
         warnings_shown=read.request_warnings[:SHOWN],
-        estimate=estimate(tally, outputs=known, limits=flags.limits, base_host=pricing.base_host),
+        estimate=estimate(tally, outputs=known, limits=flags.limits, base_host=price_basis.base_host),
         output_source=source,
         suite=_facts(read),
     )

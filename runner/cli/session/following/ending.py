@@ -44,12 +44,12 @@ def suggestions(snapshot: Snapshot, settings: Settings) -> list[str]:
     jobs, now_ms = snapshot.stored.held, snapshot.as_of_ms
     if not jobs.held and not jobs.refused_models:
         return []
-    pricing = cost_bounds.price_basis(settings.base_url, settings.prices, snapshot.counts)
+    price_basis = cost_bounds.PriceBasis.of(settings.base_url, settings.prices, snapshot.counts)
     instead = _model_instead(snapshot, jobs.refused_models)
     return suggestion_lines(
         snapshot.run.id,
-        lost=retry_cost(jobs.lost, now_ms, pricing),
-        held=retry_cost(jobs.held, now_ms, pricing),
+        lost=retry_cost(jobs.lost, now_ms, price_basis),
+        held=retry_cost(jobs.held, now_ms, price_basis),
         refused=RefusedModelNames(jobs.refused_models, instead),
     )
 

@@ -96,7 +96,7 @@ class _Sums:
 
 
 def plan(
-    database: Database, run: RunRow, selection: JobSelection, model: NewModel, pricing: PriceBasis
+    database: Database, run: RunRow, selection: JobSelection, model: NewModel, price_basis: PriceBasis
 ) -> NewModelPlan:
     """Read the chosen jobs and validate each with another model. Raises UsageError if it takes none."""
     sums, now_ms = _Sums(), database.now_ms()
@@ -106,7 +106,7 @@ def plan(
                 sums.add_refused(job.custom_id, found.problems)
                 continue
             ticks = cost_bounds.likely_ticks(
-                model.name, found.prompt_tokens, found.max_output_tokens, now_ms, pricing
+                model.name, found.prompt_tokens, found.max_output_tokens, now_ms, price_basis
             )
             sums.add_taken(found.problems, ticks)
     if sums.refused and not sums.taken:
@@ -137,7 +137,7 @@ def send_again(
             connection, run.id, selection, model.name, model.validate, now_ms, deltas, after
         )
         if walked.moved:
-            run_moves.reopen(connection, run.id, now_ms, record=events.note_nothing)
+            run_moves.reopen(connection, run.id, now_ms, record=events.record_nothing)
         return walked
 
     return user_moves.walk_in_chunks(database, begun, send_some).moved

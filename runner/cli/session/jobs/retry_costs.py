@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from runner.engine.runs.cost_bounds import PriceBasis
 
 
-def retry_cost(groups: Sequence[JobGroup], now_ms: int, pricing: PriceBasis) -> RetryCost:
+def retry_cost(groups: Sequence[JobGroup], now_ms: int, price_basis: PriceBasis) -> RetryCost:
     """Return what sending jobs again may cost. `groups`: these jobs, as `chosen_jobs.matching_groups` returns
-    them; `pricing` has the run's counters.
+    them; `price_basis` has the run's counters.
     """
     ticks = [
         cost_bounds.likely_ticks(
@@ -25,7 +25,7 @@ def retry_cost(groups: Sequence[JobGroup], now_ms: int, pricing: PriceBasis) -> 
             round(group.prompt_tokens),
             None if group.output_tokens_max is None else round(group.output_tokens_max),
             now_ms,
-            pricing,
+            price_basis,
         )
         for group in groups
     ]

@@ -11,7 +11,7 @@ from runner.cli.session.nights.night_calls import STOPS, EvalFlags, NightCalls
 from runner.cli.session.running.given_limits import named_limits
 from runner.embedded.gc_pause import gc_paused
 from runner.embedded.loading_lock import occasion_lock
-from runner.engine.runs.cost_bounds import price_basis
+from runner.engine.runs.cost_bounds import PriceBasis
 from runner.evals.grading.suite_graders import refuse_untrusted
 from runner.evals.night import tonight
 from runner.evals.night.begin_night import begin_night
@@ -52,8 +52,8 @@ def _begin_tonight(calls: NightCalls, file: Path) -> tuple[NightRow, bool] | int
     The items, which may be many, are in memory only here.
     """
     settings, database, flags = calls.settings, calls.database, calls.flags
-    pricing = price_basis(settings.base_url, settings.prices)
-    tally = Tally(day_of(database.now_ms()), pricing.prices)
+    price_basis = PriceBasis.of(settings.base_url, settings.prices)
+    tally = Tally(day_of(database.now_ms()), price_basis.prices)
     with gc_paused():  # many items at once, none of them garbage
         read = read_suite(file, tally, limits=named_limits(settings, flags.options))
     _refuse_bad_items(read)

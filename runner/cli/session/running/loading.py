@@ -16,7 +16,7 @@ from runner.cli.session.following.display import is_live_terminal
 from runner.cli.session.running.given_limits import given_limits
 from runner.embedded.loading_lock import loading_lock, occasion_lock
 from runner.embedded.state_folder import StateFolder
-from runner.engine.runs.cost_bounds import price_basis
+from runner.engine.runs.cost_bounds import PriceBasis
 from runner.intake.input_file import STDIN, save_stdin
 from runner.intake.load import WantedRun, load
 from runner.rules.costs.estimate import Tally, estimate
@@ -63,8 +63,8 @@ def load_file(
     quiet: bool,
 ) -> LoadResult:
     """Load a file as a run, or find its run, and print which. Raises JobFileError and UsageError."""
-    pricing = price_basis(settings.base_url, settings.prices)
-    tally = Tally(day_of(database.now_ms()), pricing.prices)
+    price_basis = PriceBasis.of(settings.base_url, settings.prices)
+    tally = Tally(day_of(database.now_ms()), price_basis.prices)
     with _lock_of(settings, database, choice, source.path):
         loaded = load(
             database,
@@ -84,7 +84,7 @@ def load_file(
             from runner.cli.render.check_report import estimate_line
 
             limits = given_limits(settings, options.rpm, options.tpm)
-            found = estimate(tally, limits=limits, base_host=pricing.base_host)
+            found = estimate(tally, limits=limits, base_host=price_basis.base_host)
             print_note(estimate_line(found))
     return loaded
 

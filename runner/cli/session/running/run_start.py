@@ -42,7 +42,7 @@ def start_in_trail(
     """
     old, new = _change(connection, run_id, now_ms, start)
     before = runs.find(connection, run_id)
-    is_moved = run_moves.start(connection, run_id, now_ms, record=events.note_nothing)
+    is_moved = run_moves.start(connection, run_id, now_ms, record=events.record_nothing)
     if is_moved and before is not None:
         old, new = {"state": before.state, **old}, {"state": RunState.RUNNING, **new}
     if is_moved or not is_at_work:
