@@ -5,6 +5,7 @@ Those of commands, with who gave them, are written by `db.events.trail`.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -65,3 +66,14 @@ def last_ms(connection: Connection, run_id: int, kind: EventKind) -> int | None:
     query = text("SELECT MAX(at_ms) FROM run_events WHERE run_id = :run AND kind = :kind")
     found: int | None = connection.execute(query, {"run": run_id, "kind": kind}).scalar_one()
     return found
+
+
+def set_since_pause(connection: Connection, run_id: int) -> frozenset[str]:
+    """Return the names of the options that commands have set since a run was last paused."""
+    query = text(
+        "SELECT new FROM run_events WHERE run_id = :run AND kind = :set AND id > (SELECT COALESCE(MAX(id), 0)"
+        " FROM run_events WHERE run_id = :run AND kind = :paused)"
+    )
+    values = {"run": run_id, "set": EventKind.SET, "paused": EventKind.PAUSED}
+    found = connection.execute(query, values).scalars()
+    return frozenset(name for new in found for name in json.loads(new or "{}"))

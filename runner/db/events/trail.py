@@ -81,17 +81,6 @@ def record_operator_event(
     return _insert(connection, "operator_events", columns | _by(actor, old, new))
 
 
-def set_since_pause(connection: Connection, run_id: int) -> frozenset[str]:
-    """Return the names of the options that commands have set since a run was last paused."""
-    query = text(
-        "SELECT new FROM run_events WHERE run_id = :run AND kind = :set AND id > (SELECT COALESCE(MAX(id), 0)"
-        " FROM run_events WHERE run_id = :run AND kind = :paused)"
-    )
-    values = {"run": run_id, "set": EventKind.SET, "paused": EventKind.PAUSED}
-    found = connection.execute(query, values).scalars()
-    return frozenset(name for new in found for name in json.loads(new or "{}"))
-
-
 def recorded_by(
     actor: Actor, *, old: Mapping[str, Any] = NOTHING, new: Mapping[str, Any] = NOTHING
 ) -> RecordEvent:

@@ -7,7 +7,7 @@ from enum import Flag, auto
 from typing import TYPE_CHECKING, Any, Final
 
 from runner.db.counts import counters, run_series
-from runner.db.events import events, trail
+from runner.db.events import events
 from runner.db.jobs import chosen_jobs, examples, job_history, models_of_run
 from runner.db.jobs.job_selection import JobSelection
 from runner.db.runs import run_end, runs
@@ -193,7 +193,7 @@ def _read(
         events=events.of_run(connection, run.id) if Part.EVENTS in parts else (),
         ended_lately=_ended_lately(connection, run, now_ms, last_started_ms, parts),
         has_new_budget=run.pause_reason == PauseReason.BUDGET
-        and "budget_ticks" in trail.set_since_pause(connection, run.id),
+        and "budget_ticks" in events.set_since_pause(connection, run.id),
     )
 
 
