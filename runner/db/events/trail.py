@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import Connection, text
 
 from runner.db.stored_text import stored_text
-from runner.rules.event_kinds import EventKind
 from runner.rules.redact import redact
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from runner.db.events.events import RecordEvent
+    from runner.rules.event_kinds import EventKind
 
 NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 _HIDDEN: Final = "(a command)"  # the value of --on-end in events
