@@ -2,6 +2,8 @@
 --
 -- Keys. All have one hash tag, so that a cluster keeps them together:
 --   {runner}:epoch           exists while the logs are complete; missing: Redis was emptied
+--   {runner}:clock           hash, so that a clock that is set back moves no time here:
+--       behind    by how much Redis' own clock was set back, in all;  seen  the latest time
 --   {runner}:limit:B         hash, the state of bucket B, that of one team and model:
 --       last      time of the newest granted slot
 --       pause     nothing is sent before this time
@@ -20,11 +22,19 @@
 --   {runner}:run:R:log       as above; a request of the run has the same member in both logs, "...@R:<tokens>"
 --   {runner}:team:T          hash, the limits that were set for team T, from the database: rpm, tpm (0: no limit;
 --                            missing: not set), version (versioned_limits.lua)
--- All times are microseconds of Redis' own clock. A double holds them exactly.
+-- All times are microseconds of Redis' own clock, and of what it was set back. A double holds them exactly.
 
-local function clock()
-  local time = redis.call('TIME')
-  return time[1] * 1000000 + time[2]
+-- The present time, which never goes back: else all that was sent would lie in the future, and nothing more
+-- be sent until then. Second result: `behind`.
+local function clock(key)
+  local time, known = redis.call('TIME'), redis.call('HMGET', key, 'behind', 'seen')
+  local raw, behind, seen = time[1] * 1000000 + time[2], tonumber(known[1] or 0), tonumber(known[2] or 0)
+  behind = math.max(behind, seen - raw)
+  return raw + behind, behind
+end
+
+local function keep_clock(key, now, behind)
+  redis.call('HSET', key, 'behind', behind, 'seen', now)
 end
 
 local function tokens_of(member)

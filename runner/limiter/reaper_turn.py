@@ -1,4 +1,8 @@
-"""Whose turn it is to reap: one worker at a time, and any of them if none has for a while."""
+"""Whose turn it is to reap: one worker at a time, and any of them if none has for a while.
+
+A key that lives longer than it was given is of a time before the clock of Redis was set back: it counts as
+gone, or nobody would reap for as long as that.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +25,12 @@ class ReaperTurn:
 
     async def take(self) -> bool:
         """Return whether it is this worker's turn: no other took it just now."""
-        return bool(await self._redis.set(TAKEN, self._node, nx=True, px=TAKEN_MS))
+        if await self._redis.set(TAKEN, self._node, nx=True, px=TAKEN_MS):
+            return True
+        if await self._redis.pttl(TAKEN) <= TAKEN_MS:
+            return False
+        await self._redis.set(TAKEN, self._node, px=TAKEN_MS)
+        return True
 
     async def note_done(self) -> None:
         """Record that a round is over."""
@@ -29,4 +38,4 @@ class ReaperTurn:
 
     async def is_missing(self) -> bool:
         """Return whether no worker has reaped for REAPED_S."""
-        return not await self._redis.exists(REAPED)
+        return not 0 < await self._redis.pttl(REAPED) <= REAPED_S * 1_000

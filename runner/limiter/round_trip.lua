@@ -3,7 +3,8 @@
 -- A run with limits of its own has a bucket besides (sliding_log.lua). Its requests are entered in both logs.
 -- Only the model's bucket has pauses, 429s, announced limits, a limit of a second, and polls.
 --
--- KEYS   1: epoch;  2: state;  3: log;  4: the team's limits;  then state and log of each run  (common.lua)
+-- KEYS   1: epoch;  2: clock;  3: state;  4: log;  5: the team's limits;  then state and log of each run
+--        (common.lua)
 -- ARGV   1: JSON
 --   window_us, second_us, horizon_us
 --   fallback_limits  {rpm, tpm, rps}: the model table's; -1 not known, 0 no limit
@@ -29,11 +30,12 @@
 
 local STATE_KEPT_MS = 86400000
 
-local epoch_key, state_key, log_key, team_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local epoch_key, clock_key, state_key, log_key, team_key = unpack(KEYS)
 if redis.call('EXISTS', epoch_key) == 0 then return {'empty'} end
 
 local request = cjson.decode(ARGV[1])
-local now, window, horizon = clock(), request.window_us, request.horizon_us
+local now, behind = clock(clock_key)
+local window, horizon = request.window_us, request.horizon_us
 local call = {now = now, window = window, horizon = horizon}
 
 local function read_state(key, fields, unknown)
@@ -77,7 +79,7 @@ local function is_lower(limit, before)
 end
 
 local function open_run(nth, id, own_rpm, own_tpm)
-  local run_key, run_log_key = KEYS[nth * 2 + 3], KEYS[nth * 2 + 4]
+  local run_key, run_log_key = KEYS[nth * 2 + 4], KEYS[nth * 2 + 5]
   local its = read_state(run_key, RUN_FIELDS, UNKNOWN)
   if own_rpm >= 0 and (own_rpm ~= its.force_rpm or own_tpm ~= its.force_tpm) then
     if is_lower(own_rpm, its.force_rpm) or is_lower(own_tpm, its.force_tpm) then
@@ -176,8 +178,9 @@ for nth, one in ipairs(wanted) do
   end
 end
 
--- 5. Store the states.
+-- 5. Store the clock and the states.
 
+keep_clock(clock_key, now, behind)
 local shown = {'force_rpm', in_force.rpm, 'force_tpm', in_force.tpm, 'force_rps', rps}
 store_state(state_key, state, FIELDS, #wanted > 0 and shown or {})
 redis.call('PEXPIRE', state_key, STATE_KEPT_MS)

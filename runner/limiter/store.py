@@ -28,6 +28,7 @@ BucketName: TypeAlias = "str | int"  # of a team and a model, or the id of a run
 Entries: TypeAlias = "Mapping[BucketName, Sequence[tuple[int, int]]]"  # per bucket (age_us, tokens)
 
 EPOCH_KEY: Final = "{runner}:epoch"
+CLOCK_KEY: Final = "{runner}:clock"
 _PARTS: Final = {  # files that a script needs before it
     "round_trip": ("sliding_log", "model_limits"),
     "restore": ("versioned_limits",),
@@ -124,7 +125,7 @@ class Store:
 
     async def view(self, bucket: BucketName) -> BucketView:
         """Return a bucket's limits and usage."""
-        return read_view(await self._execute(self._view(list(state_and_log(bucket)), [self._window_us])))
+        return read_view(await self._execute(self._view(view_keys(bucket), [self._window_us])))
 
     async def _execute(self, answer: Awaitable[Any]) -> Any:
         try:
@@ -146,7 +147,7 @@ def restore_call(
     keys = [key for bucket in entries for key in state_and_log(bucket)]
     logs = [json.dumps(list(log)) for log in entries.values()]
     arguments = [uuid.uuid4().hex, str(window_us), *team_limits.arguments, *logs]
-    return [EPOCH_KEY, team_limits.key, *keys], arguments
+    return [EPOCH_KEY, CLOCK_KEY, team_limits.key, *keys], arguments
 
 
 def team_key(team: str) -> str:
@@ -158,7 +159,12 @@ def round_trip_keys(bucket: str, runs: Sequence[int]) -> list[str]:
     """Return the keys of round_trip.lua. The name of a model's bucket begins with its team."""
     team = bucket.rpartition(":")[0]
     own = [key for run in runs for key in state_and_log(run)]
-    return [EPOCH_KEY, *state_and_log(bucket), team_key(team), *own]
+    return [EPOCH_KEY, CLOCK_KEY, *state_and_log(bucket), team_key(team), *own]
+
+
+def view_keys(bucket: BucketName) -> list[str]:
+    """Return the keys of view.lua."""
+    return [*state_and_log(bucket), CLOCK_KEY]
 
 
 def read_view(reply: Sequence[int]) -> BucketView:

@@ -10,7 +10,15 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from runner.limiter.hand_over_limits import read_handed_over
-from runner.limiter.store import EPOCH_KEY, LimiterUnavailable, read_view, script, state_and_log
+from runner.limiter.store import (
+    CLOCK_KEY,
+    EPOCH_KEY,
+    LimiterUnavailable,
+    read_view,
+    script,
+    state_and_log,
+    view_keys,
+)
 from runner.limiter.team_names import name_of_team
 
 if TYPE_CHECKING:
@@ -63,7 +71,7 @@ class UsageReader:
     def read_run(self, run: int) -> BucketView:
         """Return the limits that a run has for itself, and their usage. Raises LimiterUnavailable."""
         with _reported():
-            return read_view(self._view(keys=state_and_log(run), args=[self._window_us]))
+            return read_view(self._view(keys=view_keys(run), args=[self._window_us]))
 
     def read_team(self) -> TeamLimits:
         """Return the limits that were set for the team, as they bind now. Raises LimiterUnavailable."""
@@ -71,7 +79,7 @@ class UsageReader:
             return read_handed_over(self._redis, self._fingerprint or "")
 
     def _usage(self, state: str) -> BucketUsage:
-        reply = self._view(keys=[state, f"{state}{_LOG}"], args=[self._window_us])
+        reply = self._view(keys=[state, f"{state}{_LOG}", CLOCK_KEY], args=[self._window_us])
         return BucketUsage(state.rpartition(":")[2], read_view(reply))
 
 

@@ -1,10 +1,10 @@
 -- Read the limits and the usage of a model's bucket or of a run's. Changes nothing.
 --
--- KEYS   1: state;  2: log (common.lua)
+-- KEYS   1: state;  2: log;  3: clock (common.lua)
 -- ARGV   1: window_us
 -- Reply  {rpm, tpm, rps, requests, tokens, pause_us, share in percent}
 
-local now, window = clock(), tonumber(ARGV[1])
+local now, window = clock(KEYS[3]), tonumber(ARGV[1])
 local found = redis.call('HMGET', KEYS[1], 'force_rpm', 'force_tpm', 'force_rps', 'sum', 'pause', 'share')
 local rpm, tpm, rps, sum, pause, share = unpack(found)
 

@@ -41,13 +41,8 @@ if TYPE_CHECKING:
 
 BUCKET: Final = "team:model"
 NOTHING_SET: Final = NamedTeamLimits(team="team", found=VersionedLimits())
-REAL_CLOCK: Final = """local function clock()
-  local time = redis.call('TIME')
-  return time[1] * 1000000 + time[2]
-end"""
-VIRTUAL_CLOCK: Final = """local function clock()
-  return tonumber(ARGV[#ARGV])
-end"""
+REAL_CLOCK: Final = "redis.call('TIME')"  # seconds and microseconds
+VIRTUAL_CLOCK: Final = "{0, ARGV[#ARGV]}"
 
 REDIS_S: Final = 0.0003  # to Valkey and back
 COMMIT_S: Final = 0.005  # a group commit with leases or attempts

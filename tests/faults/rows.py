@@ -214,6 +214,11 @@ ROWS: Final = (
                 "test_a_worker_that_lives_keeps_its_leases",
                 "test_a_clock_set_back_makes_nobody_wait",
             ),
+            "limiter/test_clock_set_back.py": (
+                "test_requests_go_on",
+                "test_the_used_part_of_the_limit_and_the_count_of_polls_stay",
+            ),
+            "limiter/test_reaper_turn.py": ("test_a_clock_that_is_set_back_stops_no_reaper",),
         },
     ),
     Row(

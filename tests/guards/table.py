@@ -160,6 +160,14 @@ GUARDS = (
         tests="tests/limiter/test_exact_times.py",
     ),
     Guard(
+        name="a clock of Redis that is set back",
+        without_it="nothing is sent for as long as the clock was set back",
+        file="runner/limiter/common.lua",
+        old="  behind = math.max(behind, seen - raw)\n",
+        new="",
+        tests="tests/limiter/test_clock_set_back.py",
+    ),
+    Guard(
         name="versions of a team's limits",
         without_it="a worker that read before a change brings the limits from before back",
         file="runner/limiter/versioned_limits.lua",
@@ -171,7 +179,7 @@ GUARDS = (
         name="a team's limits in the rebuild",
         without_it="after Redis lost its data, slots are granted by the limits of the model",
         file="runner/limiter/restore.lua",
-        old="take_over_limits(KEYS[2], ARGV[3], ARGV[4], ARGV[5])\n",
+        old="take_over_limits(KEYS[3], ARGV[3], ARGV[4], ARGV[5])\n",
         new="",
         tests="tests/limiter/test_team_limits.py -k rebuilt",
     ),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 WINDOW_US = 60_000_000
 SECOND_US = 1_000_000
 MARGIN = 0.97
-_, STATE, LOG, TEAM = round_trip_keys("team:b", [])
+_, CLOCK, STATE, LOG, TEAM = round_trip_keys("team:b", [])
 NOTHING_SET = NamedTeamLimits(team="team", found=VersionedLimits())
 
 
