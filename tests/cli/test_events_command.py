@@ -12,7 +12,7 @@ import pytest
 from live_runner import NO_LIMITS, LiveRunner, Simulator, wait_until, write_jobs
 from test_commands import Place
 
-from runner.cli.render.event_lines import change_texts
+from runner.cli.render.fleet.event_lines import change_texts
 from runner.db.runs import run_moves
 from runner.db.session import Database
 from runner.rules.event_kinds import EventKind

@@ -14,9 +14,9 @@ from run_driver import RunDriver, new_run
 from snapshots import snapshot_of_run
 
 from runner.cli.printing import print_json
-from runner.cli.render.ending_text import outstanding_lines, paused_lines
-from runner.cli.render.live_object import live_object
-from runner.cli.render.progress import limit_lines, limit_usage_text, progress_line
+from runner.cli.render.runs.ending_text import outstanding_lines, paused_lines
+from runner.cli.render.runs.live_object import live_object
+from runner.cli.render.runs.progress import limit_lines, limit_usage_text, progress_line
 from runner.cli.session.following import display
 from runner.cli.session.following.display import PlainDisplay, is_live_terminal
 from runner.cli.session.following.follow import FollowEnd, Follower

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from runner.cli.render.summary_table import summary_lines
+from runner.cli.render.runs.summary_table import summary_lines
 from runner.rules.labels.label_field import LabelField, LabelKind
 from runner.rules.labels.row_status import RowStatus
 from runner.rules.states import RunState

@@ -14,10 +14,10 @@ from live_runner import LiveRunner, Simulator, wait_until, write_jobs
 from run_driver import NOW_MS, RunDriver, new_run
 from snapshots import snapshot_of_run
 
-from runner.cli.render.ending_text import idle_reason, no_worker_lines
-from runner.cli.render.live_object import live_object
-from runner.cli.render.run_list import run_object
-from runner.cli.render.status_lines import status_lines
+from runner.cli.render.runs.ending_text import idle_reason, no_worker_lines
+from runner.cli.render.runs.live_object import live_object
+from runner.cli.render.runs.run_list import run_object
+from runner.cli.render.runs.status_lines import status_lines
 from runner.cli.session.running.run_start import RunStart
 from runner.cli.session.running.work import activate_run
 from runner.db.runs import run_end, run_moves

@@ -12,8 +12,8 @@ from run_driver import RunDriver, new_run
 from snapshots import snapshot_of_run
 from sqlalchemy import text
 
-from runner.cli.render.panel import panel
-from runner.cli.render.progress import progress_line
+from runner.cli.render.runs.panel import panel
+from runner.cli.render.runs.progress import progress_line
 from runner.db.runs import run_moves
 from runner.db.runs.run_snapshot import Part
 from runner.rules.states import PauseReason

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from run_driver import NOW_MS, new_run
 from snapshots import snapshot_of_run
 
-from runner.cli.render.ending_text import availability_line
-from runner.cli.render.live_object import live_object
-from runner.cli.render.run_list import refused_commits_lines, run_object, run_table
-from runner.cli.render.status_lines import status_lines
+from runner.cli.render.runs.ending_text import availability_line
+from runner.cli.render.runs.live_object import live_object
+from runner.cli.render.runs.run_list import refused_commits_lines, run_object, run_table
+from runner.cli.render.runs.status_lines import status_lines
 from runner.db.runs import run_moves
 from runner.limiter.refused_commits import CommitRefusal
 

@@ -9,8 +9,8 @@ from night_driver import NightDriver
 from run_driver import new_run
 from sqlalchemy import text
 
-from runner.cli.render.night_listed import night_status
-from runner.cli.render.run_list import list_object, run_table
+from runner.cli.render.nights.night_listed import night_status
+from runner.cli.render.runs.run_list import list_object, run_table
 from runner.cli.render.text import listed_time
 from runner.cli.snapshot import Snapshot
 from runner.db.evaluation import measurements, night_runs

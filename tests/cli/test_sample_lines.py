@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from runner.cli.render.checks.sample_lines import WIDTH_MIN, sample_lines
+from runner.cli.render.checks.sample_object import SampledTableRow, TableSample
 from runner.cli.render.folded_text import folded
-from runner.cli.render.sample_lines import WIDTH_MIN, sample_lines
-from runner.cli.render.sample_object import SampledTableRow, TableSample
 from runner.rules.labels.row_status import RowStatus
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=300)

@@ -10,7 +10,7 @@ import pytest
 from actors import trail_of
 from test_commands import GOOD, Place
 
-from runner.cli.render.option_text import option_text
+from runner.cli.render.runs.option_text import option_text
 from runner.db.session import Database
 
 if TYPE_CHECKING:

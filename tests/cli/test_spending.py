@@ -12,9 +12,9 @@ from snapshots import snapshot_of_run
 
 from runner import settings
 from runner.cli import value_types
-from runner.cli.render.live_object import live_object
-from runner.cli.render.progress import money_text
-from runner.cli.render.summary_table import summary_lines
+from runner.cli.render.runs.live_object import live_object
+from runner.cli.render.runs.progress import money_text
+from runner.cli.render.runs.summary_table import summary_lines
 from runner.cli.session.running.budget_prices import effective_budget, require_prices
 from runner.db.moves import result_moves
 from runner.db.runs import stored_options

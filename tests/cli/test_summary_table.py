@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from runner.cli.render.summary_table import summary_lines
+from runner.cli.render.runs.summary_table import summary_lines
 from runner.rules.states import RunState
 from runner.rules.summary import RunFacts, summarize
 from runner.rules.summary_object import SummaryFiles, WrittenFile

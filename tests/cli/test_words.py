@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.cli.render import text
-from runner.cli.render.summary_table import summary_lines
+from runner.cli.render.runs.summary_table import summary_lines
 from runner.cli.render.text import warning_lines
 from runner.cli.session.following.recent_growth import RecentGrowth
 from runner.cli.value_types import Duration, NumberOrNone

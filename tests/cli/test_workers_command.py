@@ -12,7 +12,7 @@ from run_driver import new_run
 from sqlalchemy import text
 from test_commands import Place
 
-from runner.cli.render.worker_list import drained_lines
+from runner.cli.render.fleet.worker_list import drained_lines
 from runner.cli.session.steering.drain_workers import DrainPlan, drain_workers
 from runner.db.session import Database
 from runner.db.workers import workers

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from night_reports import WEEK
 
-from runner.cli.render.night_lines import night_lines
+from runner.cli.render.nights.night_lines import night_lines
 from runner.evals.night.report_files import report_paths
 from runner.rules.evaluation.forms.night_words import VERDICT_WORDS
 

@@ -16,9 +16,9 @@ from msgspec.structs import replace
 from night_reports import HOSTILE, REPORTS, brief, change, gate, grader, hostile, many_items, report
 from rich.cells import cell_len
 
-from runner.cli.render.night_items_object import night_items_object
-from runner.cli.render.night_lines import night_items_lines, night_lines
-from runner.cli.render.night_regraded import regraded_lines, regraded_night
+from runner.cli.render.nights.night_items_object import night_items_object
+from runner.cli.render.nights.night_lines import night_items_lines, night_lines
+from runner.cli.render.nights.night_regraded import regraded_lines, regraded_night
 from runner.rules.evaluation.forms.inert_markdown import code_span, inert
 from runner.rules.evaluation.forms.items_csv import HEADINGS, ItemLine, items_csv
 from runner.rules.evaluation.forms.night_junit import night_junit

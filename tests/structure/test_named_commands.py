@@ -16,7 +16,7 @@ import click
 import pytest
 
 from runner.cli.main import ROWS, cli
-from runner.cli.render.ending_text import idle_reason, paused_lines
+from runner.cli.render.runs.ending_text import idle_reason, paused_lines
 from runner.cli.render.suggestions import RefusedModelNames, RetryCost, suggestion_lines
 from runner.cli.snapshot import Snapshot
 from runner.db.runs.run_row import RunOptions, RunRow

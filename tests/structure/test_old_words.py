@@ -100,7 +100,7 @@ ALLOWED_NAMES: Final[frozenset[str]] = frozenset({"NO_VERDICT"})
 # A gate and its verdict are the field's words for an evaluation.
 _EVALUATIONS: Final = re.compile(
     r"runner/(evals/|rules/evaluation/|db/evaluation/|db/tables\."
-    r"|cli/commands/(eval|regrade|history|baseline|compare)\.|cli/render/(night_|comparison_)"
+    r"|cli/commands/(eval|regrade|history|baseline|compare)\.|cli/render/nights/"
     r"|cli/session/nights/compare_scores\.)"
 )
 _EVALUATION_WORDS: Final = frozenset({"gate", "verdict"})

@@ -14,26 +14,26 @@ from runner.cli.commands.db import UpgradedDatabase
 from runner.cli.commands.load import LoadedRun
 from runner.cli.commands.summary import JobIds
 from runner.cli.commands.worker import StartedWorkers
-from runner.cli.render.all_runs_lines import AffectedRuns, PlannedRuns
-from runner.cli.render.changed_object import ChangedRun, ChangedTeam
-from runner.cli.render.check_object import CheckedFile
-from runner.cli.render.comparison_object import Comparison
-from runner.cli.render.conversion_object import ConvertedFile
-from runner.cli.render.costs_table import CostReport
-from runner.cli.render.doctor_lines import SetUp
+from runner.cli.render.checks.check_object import CheckedFile
+from runner.cli.render.checks.conversion_object import ConvertedFile
+from runner.cli.render.checks.sample_object import TableSample
 from runner.cli.render.error_object import FailedCommand
-from runner.cli.render.event_lines import EventObject
-from runner.cli.render.job_list import JobList
-from runner.cli.render.job_object import JobStory
-from runner.cli.render.live_object import LiveRun
-from runner.cli.render.night_baseline import SuiteBaseline
-from runner.cli.render.night_history import NightHistory
-from runner.cli.render.night_items_object import NightItems
-from runner.cli.render.night_regraded import RegradedNights
-from runner.cli.render.removal_lines import PlannedPruning, Pruning, Removal
-from runner.cli.render.run_list import RunList
-from runner.cli.render.sample_object import TableSample
-from runner.cli.render.worker_list import DrainedWorkers, PlannedDrain, WorkerList
+from runner.cli.render.fleet.doctor_lines import SetUp
+from runner.cli.render.fleet.event_lines import EventObject
+from runner.cli.render.fleet.worker_list import DrainedWorkers, PlannedDrain, WorkerList
+from runner.cli.render.jobs.job_list import JobList
+from runner.cli.render.jobs.job_object import JobStory
+from runner.cli.render.nights.comparison_object import Comparison
+from runner.cli.render.nights.night_baseline import SuiteBaseline
+from runner.cli.render.nights.night_history import NightHistory
+from runner.cli.render.nights.night_items_object import NightItems
+from runner.cli.render.nights.night_regraded import RegradedNights
+from runner.cli.render.runs.all_runs_lines import AffectedRuns, PlannedRuns
+from runner.cli.render.runs.changed_object import ChangedRun, ChangedTeam
+from runner.cli.render.runs.costs_table import CostReport
+from runner.cli.render.runs.live_object import LiveRun
+from runner.cli.render.runs.removal_lines import PlannedPruning, Pruning, Removal
+from runner.cli.render.runs.run_list import RunList
 from runner.cli.session.confirm import PlannedAction
 from runner.rules.evaluation.report.night_report import NightReport
 from runner.rules.summary_object import RunSummary

@@ -8,7 +8,7 @@ import click
 
 from runner.cli import flags
 from runner.cli.printing import print_escaped, print_json, print_note
-from runner.cli.render.night_baseline import baseline_lines, baseline_object
+from runner.cli.render.nights.night_baseline import baseline_lines, baseline_object
 from runner.cli.session.actor import read_actor
 from runner.cli.session.context import existing_database, read_settings
 from runner.cli.session.nights.find_night import find_night, need_suite

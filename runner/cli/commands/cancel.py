@@ -9,8 +9,8 @@ import click
 from runner.cli import flag_values, flags
 from runner.cli.printing import print_json, print_notes
 from runner.cli.render import text
-from runner.cli.render.ending_text import done_text, outstanding_lines
-from runner.cli.render.live_object import live_object
+from runner.cli.render.runs.ending_text import done_text, outstanding_lines
+from runner.cli.render.runs.live_object import live_object
 from runner.cli.session.actor import read_actor
 from runner.cli.session.confirm import confirm
 from runner.cli.session.context import existing_database, find_working_run, read_settings

@@ -9,8 +9,8 @@ import click
 from runner.cli import flags, value_types
 from runner.cli.path_types import InputPath
 from runner.cli.printing import print_escaped, print_json
-from runner.cli.render.check_object import check_object
-from runner.cli.render.check_report import check_lines
+from runner.cli.render.checks.check_object import check_object
+from runner.cli.render.checks.check_report import check_lines
 from runner.cli.session.checking.check_file import check_file
 from runner.cli.session.checking.input_kind import is_recipe_not_jobs, is_suite
 from runner.cli.session.context import read_settings

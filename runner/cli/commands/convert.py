@@ -9,7 +9,7 @@ import click
 from runner.cli import flags, value_types
 from runner.cli.path_types import InputPath
 from runner.cli.printing import print_json, print_note
-from runner.cli.render.conversion_report import conversion_lines
+from runner.cli.render.checks.conversion_report import conversion_lines
 from runner.cli.session.running.output_flag import output_flag
 from runner.output.files import STDOUT
 from runner.rules.errors import UsageError
@@ -56,7 +56,7 @@ def command(
     for line in conversion_lines(result):
         print_note(line)
     if as_json:
-        from runner.cli.render.conversion_object import conversion_object
+        from runner.cli.render.checks.conversion_object import conversion_object
 
         print_json(conversion_object(result))
     return ExitCode.BAD_JOB_FILE if result.output is None else ExitCode.OK

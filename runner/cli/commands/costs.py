@@ -9,7 +9,7 @@ import click
 from runner.cli import flags
 from runner.cli.printing import print_escaped, print_json
 from runner.cli.render import text
-from runner.cli.render.costs_table import CostReport, costs_csv, costs_table, grouped_costs, total_costs
+from runner.cli.render.runs.costs_table import CostReport, costs_csv, costs_table, grouped_costs, total_costs
 from runner.cli.session.context import existing_database, find_costs_of, read_settings
 from runner.db.counts import daily_costs
 from runner.db.events import event_log

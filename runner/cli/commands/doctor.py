@@ -13,7 +13,13 @@ from runner.cli.doctor.checks import NAMES, all_checks
 from runner.cli.doctor.diagnosis import Diagnosis, failed, ok
 from runner.cli.doctor.machine_checks import python
 from runner.cli.printing import print_escaped, print_json
-from runner.cli.render.doctor_lines import CheckOutcome, SetUp, ShownSetting, check_lines, settings_lines
+from runner.cli.render.fleet.doctor_lines import (
+    CheckOutcome,
+    SetUp,
+    ShownSetting,
+    check_lines,
+    settings_lines,
+)
 from runner.cli.session.context import read_settings
 from runner.rules.advice import Advice
 from runner.rules.errors import UserError

@@ -9,7 +9,7 @@ from click.shell_completion import CompletionItem
 
 from runner.cli import flags, value_types
 from runner.cli.printing import print_escaped, print_json, print_note
-from runner.cli.render.event_lines import event_lines, event_object
+from runner.cli.render.fleet.event_lines import event_lines, event_object
 from runner.cli.session.context import existing_database, find_events_of, read_settings
 from runner.cli.session.following.follow_events import EventFollower, read_events
 from runner.cli.session.following.stop_signal import StopSignal

@@ -8,7 +8,7 @@ import click
 
 from runner.cli import flags, value_types
 from runner.cli.printing import print_escaped, print_json
-from runner.cli.render.night_history import history_lines, history_object
+from runner.cli.render.nights.night_history import history_lines, history_object
 from runner.cli.session.context import existing_database, read_settings
 from runner.cli.session.nights.find_night import need_suite
 

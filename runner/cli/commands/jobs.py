@@ -9,7 +9,7 @@ import click
 
 from runner.cli import flag_values, flags, value_types
 from runner.cli.printing import print_escaped, print_json, print_note
-from runner.cli.render.job_list import job_lines, job_list_object, more_lines
+from runner.cli.render.jobs.job_list import job_lines, job_list_object, more_lines
 from runner.cli.session.context import existing_database, read_settings
 from runner.cli.session.jobs.list_jobs import PageRequest, read_page
 from runner.rules.command_line import command_without

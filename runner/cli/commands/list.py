@@ -8,7 +8,7 @@ import click
 
 from runner.cli import flags
 from runner.cli.printing import print_escaped, print_json, print_note
-from runner.cli.render.run_list import list_object, no_worker_lines, refused_commits_lines, run_table
+from runner.cli.render.runs.run_list import list_object, no_worker_lines, refused_commits_lines, run_table
 from runner.cli.session.context import existing_database, read_settings
 from runner.cli.session.following.commit_refusals import RefusedCommitsReader
 from runner.cli.session.following.run_state import snapshots_of_all

@@ -9,8 +9,8 @@ import click
 from runner.cli import flags
 from runner.cli.all_runs_flags import AllRunsFlags, all_runs_flags, is_for_all
 from runner.cli.printing import print_json, print_note
-from runner.cli.render.ending_text import outstanding_lines
-from runner.cli.render.live_object import live_object
+from runner.cli.render.runs.ending_text import outstanding_lines
+from runner.cli.render.runs.live_object import live_object
 from runner.cli.session.actor import read_actor
 from runner.cli.session.context import existing_database, find_working_run, read_settings
 from runner.cli.session.following.run_state import read_snapshot

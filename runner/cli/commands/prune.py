@@ -11,7 +11,7 @@ import click
 from runner.cli import flags, value_types
 from runner.cli.printing import print_json, print_note
 from runner.cli.render import text
-from runner.cli.render.removal_lines import (
+from runner.cli.render.runs.removal_lines import (
     KeptRun,
     PlannedPruning,
     Pruning,
@@ -29,7 +29,7 @@ from runner.cli.session.remove_runs import RemovedByAnotherError, delete_files, 
 from runner.rules.json_object import SCHEMA
 
 if TYPE_CHECKING:
-    from runner.cli.render.removal_lines import RemovedRun
+    from runner.cli.render.runs.removal_lines import RemovedRun
     from runner.cli.session.remove_runs import OldData
     from runner.db.session import Database
     from runner.settings import Settings

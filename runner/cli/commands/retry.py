@@ -10,7 +10,7 @@ import click
 from runner.cli import flag_values, flags, value_types
 from runner.cli.printing import print_json, print_notes
 from runner.cli.render import text
-from runner.cli.render.live_object import live_object
+from runner.cli.render.runs.live_object import live_object
 from runner.cli.render.suggestions import retry_price
 from runner.cli.session.actor import read_actor
 from runner.cli.session.confirm import confirm

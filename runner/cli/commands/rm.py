@@ -8,7 +8,7 @@ import click
 
 from runner.cli import flags
 from runner.cli.printing import print_json, print_note
-from runner.cli.render.removal_lines import Removal, night_text, removed_object, run_text
+from runner.cli.render.runs.removal_lines import Removal, night_text, removed_object, run_text
 from runner.cli.session.actor import read_actor
 from runner.cli.session.confirm import confirm
 from runner.cli.session.context import existing_database, find_run, read_settings

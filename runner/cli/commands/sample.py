@@ -80,7 +80,7 @@ def command(
     as_json: bool,
 ) -> None:
     """Show some rows of RUN (an id or a name) beside their labels, chosen at random."""
-    from runner.cli.render.sample_lines import sample_lines
+    from runner.cli.render.checks.sample_lines import sample_lines
     from runner.cli.session.recipes.sample import SampleFlags, chosen_rows, read_sample
 
     asked = SampleFlags(size=size, seed=seed, labels=labels, status=status, input_path=input_path)

@@ -9,10 +9,10 @@ import click
 from runner.cli import flags
 from runner.cli.printing import print_escaped, print_json, print_note
 from runner.cli.render import layout
-from runner.cli.render.changed_object import changed_run, changed_team
-from runner.cli.render.ending_text import resume_command
 from runner.cli.render.folded_text import hanging
-from runner.cli.render.option_text import change_lines
+from runner.cli.render.runs.changed_object import changed_run, changed_team
+from runner.cli.render.runs.ending_text import resume_command
+from runner.cli.render.runs.option_text import change_lines
 from runner.cli.session.actor import read_actor
 from runner.cli.session.context import existing_database, find_working_run, read_settings
 from runner.cli.session.running import budget_prices

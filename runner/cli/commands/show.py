@@ -8,8 +8,8 @@ import click
 
 from runner.cli import flags, value_types
 from runner.cli.printing import print_bytes, print_escaped, print_json
-from runner.cli.render.job_object import story_object
-from runner.cli.render.job_story import story_lines
+from runner.cli.render.jobs.job_object import story_object
+from runner.cli.render.jobs.job_story import story_lines
 from runner.cli.session.context import existing_database, find_run, read_settings
 from runner.db.answers import results, unreadables
 from runner.db.counts import counters

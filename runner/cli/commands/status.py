@@ -8,8 +8,8 @@ import click
 
 from runner.cli import flags
 from runner.cli.printing import print_escaped, print_json
-from runner.cli.render.live_object import live_object
-from runner.cli.render.status_lines import other_runs_line, status_lines
+from runner.cli.render.runs.live_object import live_object
+from runner.cli.render.runs.status_lines import other_runs_line, status_lines
 from runner.cli.session.context import existing_database, find_working_run, latest_run, read_settings
 from runner.cli.session.following.commit_refusals import RefusedCommitsReader
 from runner.cli.session.following.ending import suggestions

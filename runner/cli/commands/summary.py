@@ -9,7 +9,7 @@ import click
 
 from runner.cli import flags
 from runner.cli.printing import print_escaped, print_json
-from runner.cli.render.summary_table import summary_lines
+from runner.cli.render.runs.summary_table import summary_lines
 from runner.cli.session.context import existing_database, find_run, read_settings
 from runner.cli.session.following.ending import folder_of
 from runner.cli.session.following.run_state import snapshot_of

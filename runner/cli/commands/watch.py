@@ -10,9 +10,9 @@ import click
 
 from runner.cli import flags, value_types
 from runner.cli.printing import print_escaped, print_json, print_note
-from runner.cli.render.ending_text import done_text
-from runner.cli.render.live_object import live_object
-from runner.cli.render.summary_table import summary_lines
+from runner.cli.render.runs.ending_text import done_text
+from runner.cli.render.runs.live_object import live_object
+from runner.cli.render.runs.summary_table import summary_lines
 from runner.cli.session.context import existing_database, find_working_run, read_settings
 from runner.cli.session.engine_lease import engine_lease
 from runner.cli.session.following.commit_refusals import RefusedCommitsReader

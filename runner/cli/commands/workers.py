@@ -8,7 +8,7 @@ import click
 
 from runner.cli import flags, value_types
 from runner.cli.printing import print_escaped, print_json, print_note
-from runner.cli.render.worker_list import drained_lines, worker_lines, worker_list_object
+from runner.cli.render.fleet.worker_list import drained_lines, worker_lines, worker_list_object
 from runner.cli.session.actor import read_actor
 from runner.cli.session.confirm import confirm
 from runner.cli.session.context import existing_database, read_settings

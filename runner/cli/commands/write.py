@@ -10,7 +10,7 @@ import click
 from runner.cli import flags, value_types
 from runner.cli.printing import print_escaped, print_json
 from runner.cli.render import text
-from runner.cli.render.summary_table import recoded_note
+from runner.cli.render.runs.summary_table import recoded_note
 from runner.cli.session.context import existing_database, find_run, read_settings
 from runner.cli.session.running.output_flag import output_flag, refuse_json_beside_results
 from runner.cli.session.running.results_to_stdout import print_results, refuse_bytes_on_terminal

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runner.cli.doctor.diagnosis import ok
-from runner.cli.render.progress import team_limits_text
+from runner.cli.render.runs.progress import team_limits_text
 from runner.cli.session.running.given_limits import team_limits_in_force
 
 if TYPE_CHECKING:

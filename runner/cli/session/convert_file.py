@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.cli.render.conversion_report import Conversion
+from runner.cli.render.checks.conversion_report import Conversion
 from runner.cli.session.checking.input_kind import refuse_table
 from runner.cli.session.running.results_to_stdout import print_file
 from runner.intake.foreign_file import ForeignFileReader

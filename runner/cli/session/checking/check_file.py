@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from runner.cli.printing import print_note
-from runner.cli.render.check_report import CheckResult, OutputSource
-from runner.cli.render.load_notes import other_model_line
+from runner.cli.render.checks.check_report import CheckResult, OutputSource
+from runner.cli.render.runs.load_notes import other_model_line
 from runner.engine.runs.cost_bounds import PriceBasis
 from runner.intake.input_file import STDIN, check_is_file
 from runner.intake.job_file import DIAGNOSTICS_SHOWN, JobFileReader, LoadFlags

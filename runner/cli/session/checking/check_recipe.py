@@ -6,7 +6,7 @@ from collections import deque
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from runner.cli.render.check_report import CheckedRows, CheckResult, ReadFileFacts
+from runner.cli.render.checks.check_report import CheckedRows, CheckResult, ReadFileFacts
 from runner.cli.session.checking.check_file import known_outputs
 from runner.cli.session.recipes.prepare_table import prepare_table
 from runner.cli.session.recipes.recipe_source import recipe_origin

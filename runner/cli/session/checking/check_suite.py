@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from runner.cli.render.check_report import CheckResult
-from runner.cli.render.suite_check import FoundDrop, GraderFacts, NamedFile, SuiteFacts
+from runner.cli.render.checks.check_report import CheckResult
+from runner.cli.render.checks.suite_check import FoundDrop, GraderFacts, NamedFile, SuiteFacts
 from runner.cli.session.checking.check_file import known_outputs
 from runner.embedded.gc_pause import gc_paused
 from runner.engine.runs.cost_bounds import PriceBasis

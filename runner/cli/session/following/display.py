@@ -8,8 +8,8 @@ import time
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from runner.cli.printing import print_note
-from runner.cli.render.ending_text import idle_reason
-from runner.cli.render.progress import progress_line
+from runner.cli.render.runs.ending_text import idle_reason
+from runner.cli.render.runs.progress import progress_line
 from runner.db.runs.run_snapshot import Part
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.cli.render import ending_text
+from runner.cli.render.runs import ending_text
 from runner.cli.render.suggestions import RefusedModelNames, suggestion_lines
 from runner.cli.session.jobs.retry_costs import retry_cost
 from runner.engine.runs import cost_bounds

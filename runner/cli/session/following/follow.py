@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from sqlalchemy.exc import DBAPIError
 
 from runner.cli.render import text
-from runner.cli.render.ending_text import availability_line
+from runner.cli.render.runs.ending_text import availability_line
 from runner.cli.session.following.database_wait import wait_for_database
 from runner.db.runs.run_snapshot import Part
 from runner.rules.event_kinds import EventKind

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from runner.cli.render.panel import panel
+from runner.cli.render.runs.panel import panel
 from runner.cli.session.following.recent_growth import RecentGrowth
 from runner.db.runs.run_snapshot import Part
 from runner.rules.redact import plain

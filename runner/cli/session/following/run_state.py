@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypedDict
 
-from runner.cli.render.night_listed import night_status
+from runner.cli.render.nights.night_listed import night_status
 from runner.cli.snapshot import Snapshot
 from runner.db.evaluation import night_runs
 from runner.db.runs import run_snapshot, runs

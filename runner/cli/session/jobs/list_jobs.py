@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from runner.cli.render.job_list import ListedPage
+from runner.cli.render.jobs.job_list import ListedPage
 from runner.cli.session.context import find_working_run
 from runner.cli.session.jobs.choose_jobs import choose_jobs
 from runner.db.answers import results

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from runner.cli.printing import print_escaped, print_json, print_note
 from runner.cli.render import text
-from runner.cli.render.live_object import live_object
+from runner.cli.render.runs.live_object import live_object
 from runner.cli.session.actor import read_actor
 from runner.cli.session.confirm import PlannedAction
 from runner.cli.session.context import existing_database, find_run, read_settings

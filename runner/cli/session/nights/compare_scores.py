@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from runner.cli.printing import print_escaped, print_json, print_note
-from runner.cli.render.comparison_lines import comparison_lines, left_out_lines, verdict_line
-from runner.cli.render.comparison_object import comparison_object
-from runner.cli.render.night_items_object import night_items_object
-from runner.cli.render.night_lines import night_items_lines
+from runner.cli.render.nights.comparison_lines import comparison_lines, left_out_lines, verdict_line
+from runner.cli.render.nights.comparison_object import comparison_object
+from runner.cli.render.nights.night_items_object import night_items_object
+from runner.cli.render.nights.night_lines import night_items_lines
 from runner.cli.session.context import existing_database
 from runner.cli.session.nights.print_night import print_lines, print_night
 from runner.db.evaluation import nights

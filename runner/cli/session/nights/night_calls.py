@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from runner.cli.flag_values import StartFlags
 from runner.cli.printing import print_json, print_note
-from runner.cli.render.live_object import live_object
-from runner.cli.render.load_notes import loaded_lines
+from runner.cli.render.runs.live_object import live_object
+from runner.cli.render.runs.load_notes import loaded_lines
 from runner.cli.render.text import error_block
 from runner.cli.session.context import require_api
 from runner.cli.session.following.ending import ending_lines

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from runner.cli.printing import print_escaped, print_json
-from runner.cli.render.night_lines import night_lines
+from runner.cli.render.nights.night_lines import night_lines
 from runner.evals.github import is_github_actions
 from runner.rules.evaluation.forms.workflow_commands import inert_line
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runner.cli.printing import print_escaped, print_json, print_note
-from runner.cli.render.night_regraded import RegradedNights, regraded_lines, regraded_night
+from runner.cli.render.nights.night_regraded import RegradedNights, regraded_lines, regraded_night
 from runner.db.evaluation import nights
 from runner.evals.grading.suite_graders import refuse_untrusted
 from runner.evals.night import decide_night

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.cli.render.conversation import request_parts
-from runner.cli.render.sample_object import SampledTableRow, TableSample
+from runner.cli.render.checks.sample_object import SampledTableRow, TableSample
+from runner.cli.render.jobs.conversation import request_parts
 from runner.db.answers import results
 from runner.db.jobs.row_jobs import jobs_of_rows
 from runner.output.labeling import labeling_of

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from runner.cli.printing import print_note
-from runner.cli.render.load_notes import loaded_lines, loading_line
+from runner.cli.render.runs.load_notes import loaded_lines, loading_line
 from runner.cli.session.following.display import is_live_terminal
 from runner.cli.session.running.given_limits import given_limits
 from runner.embedded.loading_lock import loading_lock, occasion_lock
@@ -81,7 +81,7 @@ def load_file(
         for line in loaded_lines(loaded, is_other_path=is_other_path, model=given_model):
             print_note(line)
         if loaded.is_new and is_live_terminal():
-            from runner.cli.render.check_report import estimate_line
+            from runner.cli.render.checks.check_report import estimate_line
 
             limits = given_limits(settings, options.rpm, options.tpm)
             found = estimate(tally, limits=limits, base_host=price_basis.base_host)

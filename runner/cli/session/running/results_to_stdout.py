@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from runner.cli import streams
 from runner.cli.printing import print_escaped, print_note
-from runner.cli.render.summary_table import recoded_note
+from runner.cli.render.runs.summary_table import recoded_note
 from runner.output.write import temporary_results
 from runner.rules.errors import UsageError
 from runner.rules.summary_object import NO_FILES

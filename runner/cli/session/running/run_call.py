@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runner.cli.printing import print_escaped, print_json, print_note
-from runner.cli.render.summary_table import summary_lines
+from runner.cli.render.runs.summary_table import summary_lines
 from runner.cli.session.context import require_api
 from runner.cli.session.following.ending import ending_lines, folder_of
 from runner.cli.session.following.run_state import read_snapshot

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from runner.cli.printing import print_note
-from runner.cli.render.load_notes import carried_on_line
+from runner.cli.render.runs.load_notes import carried_on_line
 from runner.db.runs import occasions
 from runner.rules.occasion import (
     CARRY_ON_MS,

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.cli.printing import print_escaped, print_json, print_note
-from runner.cli.render.ending_text import availability_line
-from runner.cli.render.live_object import live_object
-from runner.cli.render.summary_table import summary_lines
+from runner.cli.render.runs.ending_text import availability_line
+from runner.cli.render.runs.live_object import live_object
+from runner.cli.render.runs.summary_table import summary_lines
 from runner.cli.session.context import existing_database, find_working_run, require_api
 from runner.cli.session.following.ending import ending_lines, folder_of
 from runner.cli.session.following.run_state import read_snapshot

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 from runner import celery_variables
 from runner.cli.printing import print_json, print_note
-from runner.cli.render import ending_text
-from runner.cli.render.live_object import live_object
+from runner.cli.render.runs import ending_text
+from runner.cli.render.runs.live_object import live_object
 from runner.cli.session.following.commit_refusals import RefusedCommitsReader
 from runner.cli.session.following.display import choose_display, is_live_terminal
 from runner.cli.session.following.follow import Follower

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runner.cli.printing import print_json, print_note
-from runner.cli.render import all_runs_lines
-from runner.cli.render.ending_text import availability_line
+from runner.cli.render.runs import all_runs_lines
+from runner.cli.render.runs.ending_text import availability_line
 from runner.cli.session.confirm import confirm
 from runner.cli.session.context import existing_database, require_api
 from runner.cli.session.engine_lease import engine_lease

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from runner.cli.render.worker_list import DrainedWorkers, FleetWorker, PlannedDrain
+from runner.cli.render.fleet.worker_list import DrainedWorkers, FleetWorker, PlannedDrain
 from runner.db.events import trail
 from runner.db.session import clock_ms
 from runner.db.workers import fleet

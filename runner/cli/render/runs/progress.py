@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from runner.cli.render import text
-from runner.cli.render.ending_text import idle_reason
-from runner.cli.render.uncertain_cost_text import amounts_more
+from runner.cli.render.runs.ending_text import idle_reason
+from runner.cli.render.runs.uncertain_cost_text import amounts_more
 from runner.cli.snapshot import FETCHABLE_MS
 from runner.rules.redact import one_line, plain
 from runner.rules.states import JobState, RunState

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from runner.cli.render.check_object import FoundFaults, found_faults
+from runner.cli.render.checks.check_object import FoundFaults, found_faults
 from runner.rules.json_object import SCHEMA, JsonObject, Schema, about
 
 if TYPE_CHECKING:
-    from runner.cli.render.conversion_report import Conversion
+    from runner.cli.render.checks.conversion_report import Conversion
     from runner.rules.foreign.changes import ChangeKind
 
 

@@ -17,7 +17,7 @@ from runner.rules.redact import one_line, plain
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from runner.cli.render.sample_object import SampledTableRow, TableSample
+    from runner.cli.render.checks.sample_object import SampledTableRow, TableSample
 
 WIDTH_MIN: Final = 50
 WIDTH_MAX: Final = 160  # longer lines are hard to read

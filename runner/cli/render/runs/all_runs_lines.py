@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Final
 
-from runner.cli.render.ending_text import pause_cause, resume_command
+from runner.cli.render.runs.ending_text import pause_cause, resume_command
 from runner.rules.counted import count, listed
 from runner.rules.json_object import SCHEMA, JsonObject, Schema, about
 from runner.rules.redact import one_line

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 from msgspec.structs import asdict
 
 from runner.cli.render import text
-from runner.cli.render.ending_text import worker_command
-from runner.cli.render.options_object import OptionsInForce, options_object
+from runner.cli.render.runs.ending_text import worker_command
+from runner.cli.render.runs.options_object import OptionsInForce, options_object
 from runner.rules.json_object import MONEY, JsonObject, Moment, about
 from runner.rules.states import JobState
 from runner.rules.summary_object import Jobs, RunNumbers

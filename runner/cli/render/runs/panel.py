@@ -8,8 +8,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from runner.cli.render import progress, text
-from runner.cli.render.ending_text import idle_reason, no_worker_lines
+from runner.cli.render import text
+from runner.cli.render.runs import progress
+from runner.cli.render.runs.ending_text import idle_reason, no_worker_lines
 from runner.rules.redact import one_line
 
 if TYPE_CHECKING:

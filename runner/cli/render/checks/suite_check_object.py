@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from runner.rules.json_object import JsonObject, about
 
 if TYPE_CHECKING:
-    from runner.cli.render.suite_check import SuiteFacts
+    from runner.cli.render.checks.suite_check import SuiteFacts
 
 
 class ItemFault(JsonObject, frozen=True, kw_only=True):

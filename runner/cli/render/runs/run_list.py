@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Final
 
-from runner.cli.render import ending_text, layout, text, text_cells
-from runner.cli.render.live_object import NoWorker, WorkersRefused, no_worker_object, refused_commits_object
-from runner.cli.render.night_listed import listed_lines
+from runner.cli.render import layout, text, text_cells
+from runner.cli.render.nights.night_listed import listed_lines
 from runner.cli.render.run_name import short_name
+from runner.cli.render.runs import ending_text
+from runner.cli.render.runs.live_object import (
+    NoWorker,
+    WorkersRefused,
+    no_worker_object,
+    refused_commits_object,
+)
 from runner.rules.json_object import MONEY, SCHEMA, JsonObject, Moment, Schema, about
 from runner.rules.occasion import stem_of
 from runner.rules.redact import one_line
@@ -16,7 +22,7 @@ from runner.rules.states import JobState, PauseReason, RunState
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from runner.cli.render.night_listed import ListedLine
+    from runner.cli.render.nights.night_listed import ListedLine
     from runner.cli.snapshot import Snapshot
     from runner.db.evaluation.night_runs import NightRun
 

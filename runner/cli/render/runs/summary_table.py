@@ -8,9 +8,9 @@ from msgspec import UNSET, UnsetType
 from msgspec.structs import asdict
 
 from runner.cli.render import layout, text
-from runner.cli.render.failure_groups import FailureGroup, failure_lines, group_lines
-from runner.cli.render.labels_table import by_status, label_lines, rows_without_labels
-from runner.cli.render.uncertain_cost_text import uncertain_cost_sentences
+from runner.cli.render.jobs.failure_groups import FailureGroup, failure_lines, group_lines
+from runner.cli.render.runs.labels_table import by_status, label_lines, rows_without_labels
+from runner.cli.render.runs.uncertain_cost_text import uncertain_cost_sentences
 from runner.rules.labels.row_status import COMPLETE, RowStatus
 from runner.rules.redact import one_line, plain
 

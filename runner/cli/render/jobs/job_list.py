@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 from msgspec import UNSET, Raw, UnsetType
 
-from runner.cli.render import conversation, layout, text, text_cells
+from runner.cli.render import layout, text, text_cells
+from runner.cli.render.jobs import conversation
 from runner.rules.json_object import MONEY, SCHEMA, JsonObject, Moment, Schema, about
 from runner.rules.json_text.answer_json import json_line, on_one_line, without_surrogates
 from runner.rules.printed_id import printed_id

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from runner.cli.render import layout, text, text_cells
 from runner.cli.render.folded_text import folded
-from runner.cli.render.option_text import flag_name, option_text
-from runner.cli.render.options_object import OptionsInForce
+from runner.cli.render.runs.option_text import flag_name, option_text
+from runner.cli.render.runs.options_object import OptionsInForce
 from runner.rules.event_kinds import EventKind
 from runner.rules.json_object import SCHEMA, JsonObject, Moment, Schema, about
 from runner.rules.redact import one_line

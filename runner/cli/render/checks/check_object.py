@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import UNSET, Raw, UnsetType
 
-from runner.cli.render.check_report import assumption
-from runner.cli.render.suite_check_object import CheckedSuite, checked_suite
+from runner.cli.render.checks.check_report import assumption
+from runner.cli.render.checks.suite_check_object import CheckedSuite, checked_suite
 from runner.rules import models
 from runner.rules.json_object import SCHEMA, Date, JsonObject, Schema, about
 from runner.rules.money import usd
@@ -17,7 +17,7 @@ from runner.rules.prices import prices_as_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from runner.cli.render.check_report import CheckedRows, CheckResult
+    from runner.cli.render.checks.check_report import CheckedRows, CheckResult
     from runner.rules.costs.estimate import ModelEstimate, Span
     from runner.rules.diagnostics import Diagnostic
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runner.cli.render import layout, text
-from runner.cli.render.suite_check import suite_rows
+from runner.cli.render.checks.suite_check import suite_rows
 from runner.rules.prices import prices_as_of
 from runner.rules.redact import one_line, plain
 from runner.rules.requests import output_estimate
@@ -14,7 +14,7 @@ from runner.rules.requests import output_estimate
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from runner.cli.render.suite_check import SuiteFacts
+    from runner.cli.render.checks.suite_check import SuiteFacts
     from runner.rules.costs.estimate import Estimate, ModelEstimate
     from runner.rules.diagnostics import Diagnostic
     from runner.rules.requests.output_estimate import OutputRange

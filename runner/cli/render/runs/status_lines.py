@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runner.cli.render import ending_text, layout, progress, text
-from runner.cli.render.summary_table import facts, heading
+from runner.cli.render import layout, text
+from runner.cli.render.runs import ending_text, progress
+from runner.cli.render.runs.summary_table import facts, heading
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Final
 
 from runner.cli.render import layout, text
-from runner.cli.render.night_history import state_words
+from runner.cli.render.nights.night_history import state_words
 from runner.rules.evaluation.gate.pool import POOL_LEAST, pool_of
 from runner.rules.evaluation.plain_words import percent
 from runner.rules.json_object import SCHEMA, JsonObject, Schema, about

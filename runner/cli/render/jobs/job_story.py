@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from runner.cli.render import conversation, layout, text
-from runner.cli.render.uncertain_cost_text import amounts_more
+from runner.cli.render import layout, text
+from runner.cli.render.jobs import conversation
+from runner.cli.render.runs.uncertain_cost_text import amounts_more
 from runner.rules import models
 from runner.rules.explain import explain
 from runner.rules.identity import attempt_name

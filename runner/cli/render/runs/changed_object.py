@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-from runner.cli.render.options_object import OptionsInForce, options_object
+from runner.cli.render.runs.options_object import OptionsInForce, options_object
 from runner.rules.json_object import SCHEMA, JsonObject, Schema, about
 from runner.rules.redact import redact
 from runner.rules.states import PauseReason, RunState

@@ -1,0 +1,1 @@
+"""What `check`, `convert` and `sample` found in an input."""

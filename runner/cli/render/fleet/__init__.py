@@ -1,0 +1,1 @@
+"""Workers, events, and what `doctor` found."""

@@ -1,0 +1,1 @@
+"""Runs: lists, status, progress, costs, and what a command changed of one."""
