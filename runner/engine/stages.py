@@ -127,7 +127,7 @@ async def open_stages(settings: Settings, node: str, drain: Callable[[], None]) 
 
 def _submitter(runtime: Runtime, shared: Shared) -> Submitter:
     now_ms = runtime.now_ms
-    health = SubmitHealth(runtime.api, shared.runs, shared.breaker, shared.outage, now_ms)
+    health = SubmitHealth(runtime.api, shared.runs, shared.breaker, shared.outage, shared.limiter, now_ms)
     refused_models = RefusedModels(runtime.database, shared.runs, shared.mover, now_ms)
     failures = SubmitFailures(
         runs=shared.runs,

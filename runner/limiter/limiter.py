@@ -65,6 +65,11 @@ class Limiter:
         self._process_id = uuid.uuid4().hex[:16]
         self._calls = itertools.count()
 
+    @property
+    def is_available(self) -> bool:
+        """Return whether Redis answered when it was last asked."""
+        return self._store.is_available
+
     async def close(self) -> None:
         """Send the pending updates, for at most CLOSE_S."""
         finishing = [asyncio.ensure_future(bucket.flush()) for bucket in self._buckets.values()]

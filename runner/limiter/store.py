@@ -91,11 +91,12 @@ def script(name: str) -> str:
 class Store:
     """Runs the limiter's scripts. `window_s` and `second_s`: the API's two windows (tests shorten them).
 
-    Each call raises LimiterUnavailable when Redis fails.
+    Each call raises LimiterUnavailable when Redis fails; `is_available` is whether the last one did not.
     """
 
     def __init__(self, redis: Redis, *, window_s: float, second_s: float) -> None:
         self._redis = redis
+        self.is_available = True
         self._window_us = round(window_s * 1e6)
         self._second_us = round(second_s * 1e6)
         self._round_trip = self._redis.register_script(script("round_trip"))
@@ -129,9 +130,12 @@ class Store:
 
     async def _execute(self, answer: Awaitable[Any]) -> Any:
         try:
-            return await answer
+            found = await answer
         except (RedisError, OSError) as error:
+            self.is_available = False
             raise LimiterUnavailable(error) from error
+        self.is_available = True
+        return found
 
 
 def state_and_log(bucket: BucketName) -> tuple[str, str]:

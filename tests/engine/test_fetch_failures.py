@@ -102,7 +102,12 @@ def test_from_three_in_a_row_on_runs_wait_until_the_api_replies(
     assert run_state(driver) == (RunState.WAITING, "fetches bring a web page (Log in) instead of answers")
     worker.read_runs()
     health = SubmitHealth(
-        worker.runtime.api, worker.runs, worker.shared.breaker, worker.shared.outage, worker.now_ms
+        worker.runtime.api,
+        worker.runs,
+        worker.shared.breaker,
+        worker.shared.outage,
+        worker.shared.limiter,
+        worker.now_ms,
     )
     worker.run(health.end_waiting(driver.run_id))  # as an accepted submit does
     assert run_state(driver)[0] == RunState.WAITING

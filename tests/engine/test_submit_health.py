@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 from run_driver import new_run
+from runtimes import opened_worker
+from valkey_server import valkey_server
 
 from runner.engine.sending.submit_health import SubmitHealth
+from runner.limiter.limiter import LimiterUnavailable
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from run_driver import RunDriver
     from runtimes import OpenedWorker
 
@@ -21,7 +26,9 @@ pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 def health_of(worker: OpenedWorker) -> SubmitHealth:
     shared = worker.shared
-    return SubmitHealth(worker.runtime.api, shared.runs, shared.breaker, shared.outage, worker.now_ms)
+    return SubmitHealth(
+        worker.runtime.api, shared.runs, shared.breaker, shared.outage, shared.limiter, worker.now_ms
+    )
 
 
 def test_the_way_is_open_until_a_submit_got_no_id(worker: OpenedWorker) -> None:
@@ -54,3 +61,36 @@ def test_one_asks_for_all_that_wait(
 
     assert worker.run(all_of_them()) == [True] * 5
     assert asked == [1]
+
+
+def test_a_submit_that_left_before_redis_was_gone_does_not_end_the_wait_for_it(
+    database: Database, database_url: str, tmp_path: Path
+) -> None:
+    """Its event would say that the service answers again; the first one sent after Redis is back ends it."""
+    with (
+        valkey_server() as valkey,
+        opened_worker(database, database_url, tmp_path, RUNNER_REDIS_URL=valkey.url) as worker,
+    ):
+        worker.set_team("team")
+        driver = new_run(database, 1)
+        (job,) = driver.leased(rows_max=1)
+        (active_run,) = worker.read_runs()
+        checks, health = worker.stages.submitter._checks, health_of(worker)
+
+        def reserve() -> None:
+            worker.run(worker.shared.slots.for_attempts("team:grok-4.3", [job], active_run.run))
+
+        def end_waiting() -> str:
+            worker.read_runs()
+            worker.run(health.end_waiting(driver.run_id))
+            return str(driver.rows("SELECT state FROM runs")[0].state)
+
+        valkey.stop()
+        with pytest.raises(LimiterUnavailable) as failed:
+            reserve()
+        worker.run(checks.limiter_failed([active_run], failed.value))
+        assert end_waiting() == "waiting"
+
+        valkey.start()
+        reserve()
+        assert end_waiting() == "running"

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from runner.engine.collecting.fetch_outage import FetchOutage
     from runner.engine.runs.active_runs import ActiveRuns
     from runner.engine.runs.circuit_breaker import CircuitBreaker
+    from runner.limiter.limiter import Limiter
 
 
 class SubmitHealth:
@@ -33,10 +34,11 @@ class SubmitHealth:
         runs: ActiveRuns,
         breaker: CircuitBreaker,
         outage: FetchOutage,
+        limiter: Limiter,
         now_ms: Callable[[], int],
     ) -> None:
         self._api, self._runs, self._now_ms = api, runs, now_ms
-        self._breaker, self._outage = breaker, outage
+        self._breaker, self._outage, self._limiter = breaker, outage, limiter
         self._failures = ConsecutiveFailures()
         self._without_id = ConsecutiveFailures()
         self._pages = FirewallPages()
@@ -74,8 +76,11 @@ class SubmitHealth:
         self.record(job, is_bad=False)
 
     async def end_waiting(self, run_id: int) -> None:
-        """End the wait of a run that sends again, but for one that waits for answers: a fetch ends that."""
-        if not self._outage.is_on:
+        """End the wait of a run that sends again, unless it waits for something else than the API's submits.
+
+        A fetch ends a wait for answers. A request that left before Redis was gone says nothing about Redis.
+        """
+        if not self._outage.is_on and self._limiter.is_available:
             await self._runs.end_waiting(run_id)
 
     def record(self, job: LeasedJob, *, is_bad: bool) -> None:
