@@ -74,6 +74,8 @@ BY_WORKERS = frozenset(  # what workers, and commands that follow a run, record 
 )
 BY_BOTH = frozenset({EventKind.STARTED, EventKind.PAUSED})  # the night's second run; a budget, a key
 
+OF_NIGHTS = (EventKind.NIGHT_BEGUN, EventKind.NIGHT_SET, EventKind.GRADED_AGAIN, EventKind.BASELINE)
+
 
 def made_by(kind: EventKind) -> str:
     """Return who makes an event of this kind: `command`, `worker`, or both."""

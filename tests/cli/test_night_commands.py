@@ -79,6 +79,26 @@ def json_of(home: Path, *words: str) -> Any:
     return found
 
 
+def test_the_events_of_a_night_have_what_commands_did_to_it(home: Path) -> None:
+    """Beside those of its run, by its name; another night's are left out."""
+    database = Database(f"sqlite:///{home / 'home' / 'runner.db'}")
+    run = new_run(database, 1, identity="m")
+    with database.write() as connection:
+        night = nights.find_by_name(connection, "answers@2026-12-03")
+        assert night is not None
+        measurements.add_measurement(connection, night.id, 1, run.run_id)
+    database.close()
+    for day in (3, 4):
+        printed(home, "baseline", "answers", "pin", f"2026-12-0{day}", "--as", f"day-{day}")
+
+    shown = printed(home, "events", "answers@2026-12-03")
+
+    kinds = [line[21:] for line in shown.splitlines() if line.startswith("20")]
+    assert sorted(kinds) == ["baseline", "started"]
+    assert "day-3" in shown
+    assert "day-4" not in shown
+
+
 def test_the_history_has_a_line_a_night(home: Path) -> None:
     """The oldest first, within 80 columns; a night without a verdict has no numbers."""
     lines = printed(home, "history", "answers").splitlines()

@@ -165,6 +165,11 @@ READ: Final = {  # what is read, from which table, and the index that has it
         "ix_operator_events_kind_at_ms_id",
     ),
     "of commands, of a run": (EventFilter(run_id=7), event_log.OPERATORS, "ix_operator_events_run_id_id"),
+    "of commands, of a night": (
+        EventFilter(run_id=7, night="n@1"),
+        event_log.OPERATORS,
+        "ix_operator_events_run_id_id",
+    ),
 }
 
 

@@ -10,7 +10,7 @@ from click.shell_completion import CompletionItem
 from runner.cli import flags, value_types
 from runner.cli.printing import print_escaped, print_json, print_note
 from runner.cli.render.fleet.event_lines import event_lines, event_object
-from runner.cli.session.context import existing_database, find_events_of, read_settings
+from runner.cli.session.context import existing_database, find_events_of, find_night_name, read_settings
 from runner.cli.session.following.follow_events import EventFollower, read_events
 from runner.cli.session.following.stop_signal import StopSignal
 from runner.cli.streams import has_reader
@@ -37,7 +37,8 @@ Show what happened to RUN (an id or a name), or to all runs: the newest --limit 
 
 An event has its time, what happened and why. Where a command did it, also who gave the command on which
 machine, what it changed from what to what, and the text of --reason. A run that was removed is found by
-its name or id.
+its name or id. The name of a night, SUITE@DATE, stands for the run that measures it now, and for what
+commands did to the night.
 
 --follow also shows events as they come, until Ctrl-C, or until RUN has ended or is paused. --json prints
 one object per line.
@@ -124,6 +125,7 @@ def command(
         with database.read() as connection:
             wanted = EventFilter(
                 run_id=None if run is None else find_events_of(connection, run),
+                night=None if run is None else find_night_name(connection, run),
                 kinds=kinds,
                 since_ms=None if since is None else clock_ms(connection) - int(since * 1000),
             )

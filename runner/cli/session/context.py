@@ -156,6 +156,14 @@ def find_events_of(connection: Connection, word: str) -> int:
     return _also_removed(connection, word, find_working_run)
 
 
+def find_night_name(connection: Connection, word: str) -> str | None:
+    """Return the name of the night that a word names; None where it names none."""
+    from runner.db.evaluation import nights
+
+    night = None if _is_run_id(word) else nights.find_by_name(connection, word)
+    return None if night is None else night.name
+
+
 def find_costs_of(connection: Connection, word: str) -> int:
     """Return the id of the run whose costs are meant; it may have been removed. Raises UsageError."""
     return _also_removed(connection, word, partial(find_run, removing=True))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import Connection, text
 
 from runner.db.events.trail import Actor
-from runner.rules.event_kinds import EventKind
+from runner.rules.event_kinds import OF_NIGHTS, EventKind
 from runner.rules.event_tail import NO_TRANSACTIONS, OpenTransactions
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ _NAMES: Final = {
     OPERATORS: "e.run_name",
 }
 _OF_RUN: Final = "e.run_id = :run"
+_OF_NIGHT: Final = "(e.run_id IS NULL AND e.run_name = :night AND e.kind IN ({kinds}))"
 _SINCE: Final = "e.at_ms >= :since"
 _LAST: Final = "ORDER BY e.at_ms DESC, e.id DESC LIMIT :rows"
 _LAST_OF_RUN: Final = "ORDER BY e.id + 0 DESC LIMIT :rows"  # `+ 0` keeps the primary key out
@@ -65,9 +66,13 @@ class LoggedEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventFilter:
-    """Which events are read: of one run, of some kinds, since a time; None and () are all."""
+    """Which events are read: of one run, of some kinds, since a time; None and () are all.
+
+    `night`: the name of the night that the run measures; what commands did to it is read as well.
+    """
 
     run_id: int | None = None
+    night: str | None = None
     kinds: tuple[EventKind, ...] = ()
     since_ms: int | None = None
 
@@ -80,7 +85,7 @@ def newest(connection: Connection, table: str, wanted: EventFilter, rows_max: in
     """
     values = {"rows": rows_max, "since": wanted.since_ms or 0}
     if wanted.run_id is not None:
-        rest = f"{_OF_RUN} AND {_SINCE}{_of_kinds(wanted)} {_LAST_OF_RUN}"
+        rest = f"{_of_run(table, wanted)} AND {_SINCE}{_of_kinds(wanted)} {_LAST_OF_RUN}"
         return _read(connection, table, wanted, rest, values)[::-1]
     if not wanted.kinds:
         return _read(connection, table, wanted, f"{_SINCE} {_LAST}", values)[::-1]
@@ -94,7 +99,7 @@ def newest(connection: Connection, table: str, wanted: EventFilter, rows_max: in
 
 def above(connection: Connection, table: str, wanted: EventFilter, floor: int) -> list[LoggedEvent]:
     """Return the events of a table with larger ids than `floor`, in their order."""
-    of_run = "" if wanted.run_id is None else f" AND {_OF_RUN}"
+    of_run = "" if wanted.run_id is None else f" AND {_of_run(table, wanted)}"
     rest = f"e.id > :floor{of_run} AND {_SINCE}{_of_kinds(wanted)} ORDER BY e.id"
     return _read(connection, table, wanted, rest, {"floor": floor, "since": wanted.since_ms or 0})
 
@@ -140,6 +145,14 @@ def names_of_removed_runs(connection: Connection) -> dict[int, str]:
     return {run_id: name for run_id, name in found if run_id}
 
 
+def _of_run(table: str, wanted: EventFilter) -> str:
+    """Return the condition on the run, and on its night where a table has events of nights."""
+    if table != OPERATORS or wanted.night is None:
+        return _OF_RUN
+    of_night = _OF_NIGHT.format(kinds=", ".join(f"'{kind}'" for kind in OF_NIGHTS))
+    return f"({_OF_RUN} OR {of_night})"
+
+
 def _of_kinds(wanted: EventFilter) -> str:
     """Return the condition on kinds where another index is read: `|| ''` keeps that of kinds out."""
     listed = ", ".join(f"'{kind}'" for kind in wanted.kinds)
@@ -154,8 +167,9 @@ def _read(
         f"SELECT e.id, e.at_ms, e.kind, e.run_id, {_NAMES[table]} AS run_name, e.cause, e.actor, e.old,"
         f" e.new, e.reason FROM {table} e WHERE {rest}"
     )
-    run = {} if wanted.run_id is None else {"run": wanted.run_id}
-    return [_event(table, row) for row in connection.execute(query, {**values, **run})]
+    named = {"run": wanted.run_id, "night": wanted.night}
+    given = {name: value for name, value in named.items() if f":{name}" in rest}
+    return [_event(table, row) for row in connection.execute(query, {**values, **given})]
 
 
 def _event(table: str, row: Row[Any]) -> LoggedEvent:
