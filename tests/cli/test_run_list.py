@@ -105,7 +105,7 @@ def test_a_night_is_one_line_with_what_it_does(database: Database) -> None:
     lines = listed(database)
     driver.end(night, "no_verdict", is_accepted=False)
 
-    assert ["answering" in states[0], "paused (budget)" in states[1], "grading" in states[2]] == [True] * 3
+    assert ["answering" in states[0], "paused (budget)" in states[1], "not graded" in states[2]] == [True] * 3
     assert [line.split()[0] for line in lines[1:]] == [str(second), str(other)]
     assert lines[1].split()[1].endswith("@2026-11-28")
     assert "measuring again" in lines[1]

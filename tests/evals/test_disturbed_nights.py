@@ -196,6 +196,28 @@ def test_a_larger_budget_carries_a_night_on(tmp_path: Path) -> None:
         assert nights.eval("n1", "--budget", "5")["answers"]["answered"] == REQUESTS
 
 
+def test_a_budget_that_resume_names_is_that_of_the_night(tmp_path: Path) -> None:
+    """A second measurement would have the old one else; and `resume` says what gives the night its verdict."""
+    with nights_in(tmp_path) as nights:
+        stopped = nights.home.start(*EVAL, "--occasion", "n1", "--budget", "0.01")
+        assert stopped.wait() == 6, stopped.output
+        resumed = nights.home.start("resume", "sums@n1", "--budget", "5")
+        assert resumed.wait() == 0, resumed.output
+        status = nights.home.start("status")
+        assert status.wait() == 0, status.output
+        ((options,),) = nights.home.query("SELECT options FROM eval_nights")
+        kinds = nights.home.query("SELECT kind FROM operator_events ORDER BY id")
+
+        for shown in (resumed.output, status.output):
+            assert "sums@n1 is not graded yet: the next runner eval of its suite does that" in shown
+        assert json.loads(options)["budget_ticks"] == 5 * 10**10
+        assert kinds == [("night_begun",), ("night_set",)]
+        assert nights.eval("n1")["verdict"] == "no_baseline"
+        graded = nights.home.start("status")
+        assert graded.wait() == 0
+        assert "not graded" not in graded.output
+
+
 def test_a_night_that_a_person_has_paused_stays_paused(tmp_path: Path) -> None:
     """The command of the next night does not spend its money; its own command does."""
     with nights_in(tmp_path) as nights:

@@ -48,15 +48,25 @@ def command(run: str | None, *, as_json: bool) -> None:
             found = find_working_run(connection, run) if run else latest_run(connection)
             snapshot = snapshot_of(settings, connection, found.id, _OBJECT if as_json else _TEXT)
             night = "" if as_json else night_line(settings, connection, found.id)
+            to_grade = _to_grade(connection, found.id) if night else ""
             others = 0 if run or as_json else _other_runs(connection, found.id)
         snapshot = RefusedCommitsReader(settings).added_to(reader.added_to(snapshot))
     if as_json:
         print_json(live_object(snapshot))
         return
     last = other_runs_line(others)
-    for line in (night, *status_lines(snapshot, suggestions(snapshot, settings)), last):
+    for line in (night, *status_lines(snapshot, suggestions(snapshot, settings)), to_grade, last):
         if line:
             print_escaped(line)
+
+
+def _to_grade(connection: Connection, run_id: int) -> str:
+    """Return what grades the night of a run, where its answers are there; else ""."""
+    from runner.cli.render.nights.night_listed import ungraded_line
+    from runner.evals.night.change_night import ungraded_night_of
+
+    night = ungraded_night_of(connection, run_id)
+    return "" if night is None else ungraded_line(night.name)
 
 
 def _other_runs(connection: Connection, run_id: int) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from runner.db.evaluation import measurements, nights
 from runner.db.evaluation.nights import NightState
 from runner.db.events import trail
+from runner.db.runs import runs
 from runner.db.runs.stored_options import OptionsChange
 from runner.evals.night import decide_night
 from runner.evals.night.night_options import read_options
@@ -29,6 +30,19 @@ def open_night_of(connection: Connection, run_id: int) -> NightRow | None:
     night_id = measurements.night_of_run(connection, run_id)
     night = None if night_id is None else nights.find_by_id(connection, night_id)
     return night if night is not None and night.state is NightState.OPEN else None
+
+
+def ungraded_night_of(connection: Connection, run_id: int) -> NightRow | None:
+    """Return the night of a run if its answers are there and only a command can grade them; else None."""
+    night = open_night_of(connection, run_id)
+    if night is None:
+        return None
+    newest = runs.find(connection, measurements.measurements(connection, night.id)[-1].run_id)
+    if newest is None or not newest.is_over:
+        return None
+    options = read_options(night.options)
+    is_left_to_workers = options.is_detached and options.problem is None
+    return None if is_left_to_workers else night
 
 
 def with_named(night: NightRow, named: Mapping[str, Any]) -> NightRow:
@@ -60,6 +74,17 @@ def store_options(
             new=change.new,
         )
     return replace(night, options=options.encoded())
+
+
+def keep_for_night(
+    connection: Connection, run_id: int, named: Mapping[str, Any], actor: Actor, now_ms: int
+) -> Mapping[str, Any]:
+    """Let the open night that a run measures keep what is named for the run; return what the run gets of it."""
+    night = open_night_of(connection, run_id)
+    if night is None:
+        return named
+    later = read_options(night.options).with_named(named)
+    return named_for_run(connection, store_options(connection, night, later, actor, now_ms), run_id, named)
 
 
 def named_for_run(

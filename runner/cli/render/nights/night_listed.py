@@ -52,6 +52,11 @@ def night_status(runs: Sequence[Snapshot], night: NightRun) -> str:
     return f"night {one_line(line.name, _NAME_LENGTH)}: {line.state}; {numbers}"
 
 
+def ungraded_line(night: str) -> str:
+    """Return what gives a night its verdict whose answers are there."""
+    return f"{one_line(night, _NAME_LENGTH)} is not graded yet: the next runner eval of its suite does that"
+
+
 def _line(runs: Sequence[Snapshot], night: NightRun | None) -> ListedLine:
     newest, oldest = runs[0], runs[-1]
     return ListedLine(
@@ -78,7 +83,7 @@ def _night_state(newest: Snapshot, night: NightRun) -> str:
         return verdict_words(night.verdict)
     state = newest.run.state
     if state is RunState.FINISHED:
-        return "grading"
+        return "not graded"
     if state in _ANSWERING:
         return _with_worker(newest, "answering" if night.number == 1 else "measuring again")
     return _run_state(newest)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.cli.printing import print_escaped, print_json, print_note
+from runner.cli.render.nights.night_listed import ungraded_line
 from runner.cli.render.runs.ending_text import availability_line
 from runner.cli.render.runs.live_object import live_object
 from runner.cli.render.runs.summary_table import summary_lines
@@ -16,6 +17,7 @@ from runner.cli.session.running import budget_prices, work
 from runner.cli.session.running.run_start import RunStart, keep_options
 from runner.db.events.trail import CommandEvent
 from runner.db.runs.run_snapshot import Part
+from runner.evals.night.change_night import keep_for_night, ungraded_night_of
 from runner.output.file_owner import files_of_run
 from runner.output.write import write_run
 from runner.rules.errors import UsageError, UserError
@@ -54,6 +56,7 @@ def start_run(
             lease.follow(found.id)
         if options.get("budget_ticks"):
             budget_prices.require_prices(database, settings, found.id)
+        options = _kept_for_night(database, found.id, options, actor)
         if found.is_over:
             keep_options(database, found.id, event, options)
         else:
@@ -74,6 +77,16 @@ def start_run(
             return _print_end(settings, database, found.id, as_json=flags.as_json, quiet=flags.quiet)
         finally:  # also where stdout is full
             work.call_on_end(database, found.id)
+
+
+def _kept_for_night(
+    database: Database, run_id: int, options: Mapping[str, Any], actor: Actor
+) -> Mapping[str, Any]:
+    """Let the night that a run measures keep the named options, too; return what the run gets of them."""
+    if not options:
+        return options
+    with database.write() as connection:
+        return keep_for_night(connection, run_id, options, actor, database.now_ms())
 
 
 def _detach(settings: Settings, database: Database, run_id: int, flags: StartFlags) -> int:
@@ -100,6 +113,10 @@ def _print_end(settings: Settings, database: Database, run_id: int, *, as_json: 
             print_escaped(line)
     for line in ending_lines(snapshot, f"runner resume {run_id}", settings):
         print_note(line)
+    with database.read() as connection:
+        night = ungraded_night_of(connection, run_id)
+    if night is not None:
+        print_note(ungraded_line(night.name))
     return snapshot.stored.exit_code
 
 
