@@ -68,6 +68,16 @@ def test_a_suite_is_reported_in_80_columns_and_nothing_is_kept(place: Place) -> 
     assert not place.home.exists()
 
 
+def test_a_grader_in_python_is_said_to_need_trust(place: Place) -> None:
+    """A night without the flag would be refused; the code is not run here."""
+    place.write("checks.py", "raise SystemExit")
+    place.write("sums.suite.toml", f'{SUITE}[[grader]]\nname = "mine"\ntype = "python"\nfunction = "checks:f"\n')
+
+    shown = " ".join(place.call("check sums.suite.toml").stdout.split())
+    assert "mine (python): not tried on the targets; it is code of the suite" in shown
+    assert "runs only with --trust-code" in shown
+
+
 def test_clusters_give_two_numbers(place: Place) -> None:
     """How much alike their items are no night has shown yet: not at all, or as one."""
     rows = "".join(f"{n} + {n}?,{2 * n},{n // 4}\n" for n in range(160))

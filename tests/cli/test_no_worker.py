@@ -122,9 +122,22 @@ def test_the_words_are_true_while_no_worker_is_there(database: Database) -> None
 
     move(driver, "user")
     paused = without_engine(driver)
-    assert idle_reason(paused) == "paused (user): because; 1 answer is not collected; runner resume 1"
+    to_continue = "to continue: runner resume 1"
+    assert idle_reason(paused) == f"paused (user): because; 1 answer is not collected; {to_continue}"
     at_work = idle_reason(replace(paused, is_engine_alive=True))
-    assert at_work == "paused (user): because; still collecting 1 answer; runner resume 1"
+    assert at_work == f"paused (user): because; still collecting 1 answer; {to_continue}"
+
+
+def test_a_long_cause_is_folded_and_its_command_can_be_copied(database: Database) -> None:
+    """In 80 columns, with the command on a line of its own."""
+    driver = new_run(database, JOBS)
+    move(driver, "user")
+    with database.write() as connection:
+        connection.exec_driver_sql("UPDATE runs SET pause_text = 'paused by ann: " + "the demo " * 20 + "'")
+
+    lines = status_lines(without_engine(driver), [])
+    assert max(map(len, lines)) <= 80
+    assert lines[-1].strip() == "runner resume 1"
 
 
 def test_on_shared_servers_a_heartbeat_counts_and_the_command_is_a_worker(database: Database) -> None:

@@ -182,15 +182,16 @@ def test_a_run_whose_budget_was_raised_is_resumed_without_another(place: Place) 
     """What its budget is now stands beside the cause; one that is used up needs another still."""
     place.call("set 1 --budget 0.0000000001")
     place.call("set 1 --rpm 60")
-    assert "then runner resume 1 --budget USD\n" in place.call("status 1").stdout
+    assert "then:\n    runner resume 1 --budget USD\n" in place.call("status 1").stdout
 
     small = place.call("set 1 --budget 0.0000000002")
     assert "(budget); to continue: runner resume 1 --budget USD\n" in small.stderr
     large = place.call("set 1 --budget 20")
     assert "(budget); to continue: runner resume 1\n" in large.stderr
-    line = next(line for line in place.call("status 1").stdout.splitlines() if "paused (budget): " in line)
-    assert "are used; its budget is $20.00 now; " in line
-    assert line.endswith("; runner resume 1")
+    status = " ".join(place.call("status 1").stdout.split())
+    assert "are used; its budget is $20.00 now; " in status
+    assert "; to continue: runner resume 1 " in status
+    assert "--budget" not in status
     left = json.loads(place.call("resume --all --json").stdout)["left"]
     assert [run["command"] for run in left] == ["runner resume 1"]
 

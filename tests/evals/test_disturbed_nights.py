@@ -197,7 +197,7 @@ def test_a_larger_budget_carries_a_night_on(tmp_path: Path) -> None:
 
 
 def test_a_budget_that_resume_names_is_that_of_the_night(tmp_path: Path) -> None:
-    """A second measurement would have the old one else; and `resume` says what gives the night its verdict."""
+    """Else a second measurement had the old one; and `resume` says what gives the night its verdict."""
     with nights_in(tmp_path) as nights:
         stopped = nights.home.start(*EVAL, "--occasion", "n1", "--budget", "0.01")
         assert stopped.wait() == 6, stopped.output

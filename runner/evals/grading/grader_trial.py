@@ -77,8 +77,10 @@ def _misfit(spec: GraderSpec, items: Sequence[Item]) -> Iterator[RecipeFault]:
 
 def _why_not_tried(spec: GraderSpec) -> str | None:
     """Return why a grader is not tried; None where it is."""
-    from runner.rules.evaluation.graders import may_hang
+    from runner.rules.evaluation.graders import may_hang, runs_code
 
+    if runs_code(spec):
+        return "it is code of the suite, which runner eval runs only with --trust-code"
     if may_hang(spec):
         return "it runs in a process of its own"
     if not _compares(spec.type, spec.options):

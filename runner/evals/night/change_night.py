@@ -79,7 +79,7 @@ def store_options(
 def keep_for_night(
     connection: Connection, run_id: int, named: Mapping[str, Any], actor: Actor, now_ms: int
 ) -> Mapping[str, Any]:
-    """Let the open night that a run measures keep what is named for the run; return what the run gets of it."""
+    """Let the open night that a run measures keep what is named for the run; return the run's part of it."""
     night = open_night_of(connection, run_id)
     if night is None:
         return named

@@ -53,8 +53,9 @@ def idle_reason(snapshot: Snapshot) -> str | None:
     if run.state is RunState.PAUSED:
         remedy = _remedy(snapshot.stored)
         collecting = f"{_collecting(snapshot)}; " if snapshot.unsettled else ""
-        then = f"{remedy}, then " if remedy else ""
-        return f"paused ({run.pause_reason}): {why}; {collecting}{then}{resume_command(snapshot.stored)}"
+        then = f"{remedy}, then" if remedy else "to continue"
+        command = resume_command(snapshot.stored)
+        return f"paused ({run.pause_reason}): {why}; {collecting}{then}: {command}"
     if run.state is RunState.CANCELLED and not run.is_over:
         return f"cancelled; {_collecting(snapshot)}"
     return None

@@ -33,7 +33,7 @@ def status_lines(snapshot: Snapshot, suggestions: Sequence[str]) -> list[str]:
         *([] if snapshot.run.is_over else progress.limit_lines(snapshot)),
         *ending_text.outstanding_lines(snapshot),
         *suggestions,
-        *([reason] if reason else []),
+        *(layout.wrapped(reason, layout.WIDTH - 2, rest="  ") if reason else []),
         *ending_text.no_worker_lines(snapshot),
         *ending_text.refused_commits_lines(snapshot),
     ]
