@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import uuid
 from dataclasses import dataclass
 from importlib import resources
@@ -35,6 +36,7 @@ _PARTS: Final = {  # files that a script needs before it
     "team_limits": ("versioned_limits",),
 }
 TIMEOUT_S: Final = 5.0
+log = logging.getLogger("runner.limiter")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,8 +134,13 @@ class Store:
         try:
             found = await answer
         except (RedisError, OSError) as error:
+            unavailable = LimiterUnavailable(error)
+            if self.is_available:  # one line an outage: it is asked again twice a second
+                log.warning("limiter.unavailable cause=%s", unavailable)
             self.is_available = False
-            raise LimiterUnavailable(error) from error
+            raise unavailable from error
+        if not self.is_available:
+            log.warning("limiter.available")
         self.is_available = True
         return found
 

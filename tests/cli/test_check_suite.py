@@ -71,7 +71,9 @@ def test_a_suite_is_reported_in_80_columns_and_nothing_is_kept(place: Place) -> 
 def test_a_grader_in_python_is_said_to_need_trust(place: Place) -> None:
     """A night without the flag would be refused; the code is not run here."""
     place.write("checks.py", "raise SystemExit")
-    place.write("sums.suite.toml", f'{SUITE}[[grader]]\nname = "mine"\ntype = "python"\nfunction = "checks:f"\n')
+    place.write(
+        "sums.suite.toml", f'{SUITE}[[grader]]\nname = "mine"\ntype = "python"\nfunction = "checks:f"\n'
+    )
 
     shown = " ".join(place.call("check sums.suite.toml").stdout.split())
     assert "mine (python): not tried on the targets; it is code of the suite" in shown

@@ -374,8 +374,11 @@ def test_a_rebuild_that_fails_grants_nothing(valkey: ValkeyServer) -> None:
     asyncio.run(story())
 
 
-def test_without_redis_nothing_is_sent_and_news_waits_for_it() -> None:
-    """Every request raises; once Redis is back, slots are granted and the kept updates are sent."""
+def test_without_redis_nothing_is_sent_and_news_waits_for_it(caplog: pytest.LogCaptureFixture) -> None:
+    """Every request raises; once Redis is back, slots are granted and the kept updates are sent.
+
+    The log has a line for each end of the outage, not one for each request.
+    """
 
     async def story(valkey: ValkeyServer) -> None:
         async with limiter(valkey) as limits:
@@ -391,6 +394,7 @@ def test_without_redis_nothing_is_sent_and_news_waits_for_it() -> None:
 
     with valkey_server() as server:
         asyncio.run(story(server))
+    assert [message.split()[0] for message in caplog.messages] == ["limiter.unavailable", "limiter.available"]
 
 
 @pytest.mark.parametrize("is_frozen", [False, True], ids=["gone", "frozen"])

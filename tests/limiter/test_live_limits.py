@@ -127,9 +127,12 @@ def test_while_redis_does_not_answer_nothing_is_sent(tmp_path: Path) -> None:
         def noticed() -> int:
             return sum(log.read_text().count("limiter.unavailable") for log in (home.path / "logs").iterdir())
 
-        wait_until(lambda: noticed() >= 2, "both workers notice")
-        accepted, before = simulator.books()["accepted"], noticed()
-        wait_until(lambda: noticed() > before, "they notice again")
+        def last_heartbeat() -> int:
+            return home.count("SELECT MIN(seen_at_ms) FROM workers")
+
+        wait_until(lambda: noticed() == 2, "both workers notice")
+        accepted, before = simulator.books()["accepted"], last_heartbeat()
+        wait_until(lambda: last_heartbeat() > before, "both go on")
         assert simulator.books()["accepted"] == accepted
         os.kill(valkey, signal.SIGCONT)
         assert command.wait(90) == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 from runner.limiter.limiter import LimiterUnavailable
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
     from runner.engine.process.wakeups import Wakeups
     from runner.engine.runs.active_runs import ActiveRun, ActiveRuns
     from runner.engine.storing.disk_space import DiskSpace
-
-log = logging.getLogger("runner.submit")
 
 
 class SendChecks:
@@ -55,7 +52,6 @@ class SendChecks:
 
     async def limiter_failed(self, sending: Sequence[ActiveRun], error: LimiterUnavailable) -> None:
         """Set runs to waiting that could not reserve."""
-        log.warning("limiter.unavailable cause=%s", error)
         why = error.what if self._redis_is_ours else f"{error.what}; {error.fix}"
         for active_run in sending:
             await self._runs.set_waiting(active_run.run.id, why)

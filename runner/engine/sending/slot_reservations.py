@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import TYPE_CHECKING
 
 from runner.limiter.limiter import LimiterUnavailable
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
     from runner.engine.sending.job_estimates import JobEstimates
     from runner.limiter.limiter import Limiter
     from runner.limiter.slots import Grant, Slot
-
-log = logging.getLogger("runner.collect")
 
 
 class SlotReservations:
@@ -55,8 +52,7 @@ class SlotReservations:
                     self._buckets.fallback_limits([model]),
                     is_poll=True,
                 )
-            except LimiterUnavailable as error:
-                log.warning("limiter.unavailable cause=%s", error)
+            except LimiterUnavailable:
                 return None
             if grant.slots:
                 await self._limiter.wait_for(grant.slots[0])
