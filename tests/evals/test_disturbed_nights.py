@@ -209,7 +209,7 @@ def test_a_budget_that_resume_names_is_that_of_the_night(tmp_path: Path) -> None
         kinds = nights.home.query("SELECT kind FROM operator_events ORDER BY id")
 
         for shown in (resumed.output, status.output):
-            assert "sums@n1 is not graded yet: the next runner eval of its suite does that" in shown
+            assert "the night is not graded yet; to grade it: runner eval SUITE.toml --occasion n1" in shown
         assert json.loads(options)["budget_ticks"] == 5 * 10**10
         assert kinds == [("night_begun",), ("night_set",)]
         assert nights.eval("n1")["verdict"] == "no_baseline"

@@ -10,6 +10,7 @@ import click
 from runner.cli import flag_values, flags, value_types
 from runner.cli.printing import print_json, print_notes
 from runner.cli.render import text
+from runner.cli.render.nights.night_listed import night_command
 from runner.cli.render.runs.live_object import live_object
 from runner.cli.render.suggestions import retry_price
 from runner.cli.session.actor import read_actor
@@ -35,7 +36,6 @@ from runner.db.runs.run_snapshot import Part
 from runner.engine.runs.cost_bounds import PriceBasis
 from runner.rules.errors import UsageError
 from runner.rules.event_kinds import EventKind
-from runner.rules.shell_words import shell_word
 from runner.rules.states import AT_WORK, JobState, RunState
 
 if TYPE_CHECKING:
@@ -194,7 +194,7 @@ def _sending_command(database: Database, run_id: int) -> str:
         night = None if measured is None else nights.find_by_name(connection, measured.night)
     if night is None:
         return f"runner start {run_id}"
-    return f"runner eval SUITE.toml --occasion {shell_word(night.occasion)}"
+    return night_command(night.occasion)
 
 
 def _lines(snapshot: Snapshot, n: int, set_model: str | None, to_send: str) -> list[str]:

@@ -66,7 +66,7 @@ def _to_grade(connection: Connection, run_id: int) -> str:
     from runner.evals.night.change_night import ungraded_night_of
 
     night = ungraded_night_of(connection, run_id)
-    return "" if night is None else ungraded_line(night.name)
+    return "" if night is None else ungraded_line(night.occasion)
 
 
 def _other_runs(connection: Connection, run_id: int) -> int:

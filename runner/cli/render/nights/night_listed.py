@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from runner.cli.render import text
 from runner.rules.evaluation.plain_words import verdict_words
 from runner.rules.redact import one_line
+from runner.rules.shell_words import shell_word
 from runner.rules.states import JobState, RunState
 
 if TYPE_CHECKING:
@@ -52,9 +53,14 @@ def night_status(runs: Sequence[Snapshot], night: NightRun) -> str:
     return f"night {one_line(line.name, _NAME_LENGTH)}: {line.state}; {numbers}"
 
 
-def ungraded_line(night: str) -> str:
+def night_command(occasion: str) -> str:
+    """Return the command that carries a night on; the name of the suite's file is not known."""
+    return f"runner eval SUITE.toml --occasion {shell_word(occasion)}"
+
+
+def ungraded_line(occasion: str) -> str:
     """Return what gives a night its verdict whose answers are there."""
-    return f"{one_line(night, _NAME_LENGTH)} is not graded yet: the next runner eval of its suite does that"
+    return f"the night is not graded yet; to grade it: {night_command(occasion)}"
 
 
 def _line(runs: Sequence[Snapshot], night: NightRun | None) -> ListedLine:

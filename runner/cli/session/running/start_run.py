@@ -116,7 +116,7 @@ def _print_end(settings: Settings, database: Database, run_id: int, *, as_json: 
     with database.read() as connection:
         night = ungraded_night_of(connection, run_id)
     if night is not None:
-        print_note(ungraded_line(night.name))
+        print_note(ungraded_line(night.occasion))
     return snapshot.stored.exit_code
 
 
