@@ -14,6 +14,7 @@ from live_runner import LiveRunner, Simulator, wait_until, write_jobs
 from run_driver import NOW_MS, RunDriver, new_run
 from snapshots import snapshot_of_run
 
+from runner.cli.commands.cancel import cancelled_lines
 from runner.cli.render.runs.ending_text import idle_reason, no_worker_lines
 from runner.cli.render.runs.live_object import live_object
 from runner.cli.render.runs.run_list import run_object
@@ -126,6 +127,17 @@ def test_the_words_are_true_while_no_worker_is_there(database: Database) -> None
     assert idle_reason(paused) == f"paused (user): because; 1 answer is not collected; {to_continue}"
     at_work = idle_reason(replace(paused, is_engine_alive=True))
     assert at_work == f"paused (user): because; still collecting 1 answer; {to_continue}"
+
+
+def test_a_cancelled_run_names_what_collects_its_answers(database: Database) -> None:
+    """On shared servers no command does that, but a worker."""
+    driver = new_run(database, 1)
+    driver.bring(JobState.WAITING)
+    move(driver, "waiting")
+    seen = without_engine(driver)
+
+    assert cancelled_lines(seen)[-1].endswith("while a worker runs: runner start 1")
+    assert cancelled_lines(replace(seen, is_engine_alive=None))[-1].endswith("a worker runs: runner worker")
 
 
 def test_a_long_cause_is_folded_and_its_command_can_be_copied(database: Database) -> None:

@@ -9,7 +9,7 @@ import click
 from runner.cli import flag_values, flags
 from runner.cli.printing import print_json, print_notes
 from runner.cli.render import text
-from runner.cli.render.runs.ending_text import done_text, outstanding_lines
+from runner.cli.render.runs.ending_text import done_text, outstanding_lines, worker_command
 from runner.cli.render.runs.live_object import live_object
 from runner.cli.session.actor import read_actor
 from runner.cli.session.confirm import confirm
@@ -102,7 +102,7 @@ def command(
         snapshot = read_snapshot(settings, database, found.id, Part.OBJECT)
         if as_json:
             print_json(live_object(snapshot))
-        lines = _lines(snapshot) if plan.is_whole else _lines_of_some(snapshot, cancelled)
+        lines = cancelled_lines(snapshot) if plan.is_whole else _lines_of_some(snapshot, cancelled)
         print_notes(lines, is_quiet=is_quiet)
 
 
@@ -132,10 +132,10 @@ def _plan(database: Database, snapshot: Snapshot, typed: JobFilter, *, now: bool
     return _CancelPlan(selection, is_whole=False, question=_question_of_some(run, chosen), note=note)
 
 
-def _lines(snapshot: Snapshot) -> list[str]:
+def cancelled_lines(snapshot: Snapshot) -> list[str]:
     """Return what is to be known after a whole run was cancelled."""
     run = snapshot.run
-    collected = f"accepted requests are still collected while a worker runs: runner start {run.id}"
+    collected = f"accepted requests are still collected while a worker runs: {worker_command(snapshot)}"
     return [
         f"run {run.id} is cancelled: {done_text(snapshot)}",
         *outstanding_lines(snapshot),
