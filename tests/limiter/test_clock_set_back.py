@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 RUN = 7
 RUNS = [(RUN, 60, 0)]
-RUN_STATE, RUN_LOG = state_and_log(RUN)
+RUN_STATE = state_and_log(RUN)[0]
 TIMES = {
     CLOCK: ["seen"],
     STATE: ["last", "pause", "even", "paced", "cut_at", "grown_at", "polls_at"],
