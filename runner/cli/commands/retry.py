@@ -11,6 +11,7 @@ from runner.cli import flag_values, flags, value_types
 from runner.cli.printing import print_json, print_notes
 from runner.cli.render import text
 from runner.cli.render.nights.night_listed import night_command
+from runner.cli.render.runs.ending_text import resume_command
 from runner.cli.render.runs.live_object import live_object
 from runner.cli.render.suggestions import retry_price
 from runner.cli.session.actor import read_actor
@@ -36,7 +37,7 @@ from runner.db.runs.run_snapshot import Part
 from runner.engine.runs.cost_bounds import PriceBasis
 from runner.rules.errors import UsageError
 from runner.rules.event_kinds import EventKind
-from runner.rules.states import AT_WORK, JobState, RunState
+from runner.rules.states import AT_WORK, JobState, PauseReason, RunState
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from runner.db.events.trail import Actor
     from runner.db.jobs.job_selection import JobSelection
     from runner.db.runs.run_row import RunRow
+    from runner.db.runs.run_snapshot import RunSnapshot
     from runner.db.session import Database
     from runner.settings import Settings
 
@@ -145,7 +147,7 @@ def command(
         snapshot = read_snapshot(settings, database, plan.run.id, Part.OBJECT)
         if as_json:
             print_json(live_object(snapshot))
-        to_send = _sending_command(database, plan.run.id)
+        to_send = _sending_command(database, snapshot.stored)
         print_notes(_lines(snapshot, moved, set_model, to_send), is_quiet=is_quiet)
 
 
@@ -187,13 +189,15 @@ def _plan(
     return _RetryPlan(found, chosen, change.cost, [note, *change.lines(set_model, found.unit)], model)
 
 
-def _sending_command(database: Database, run_id: int) -> str:
+def _sending_command(database: Database, stored: RunSnapshot) -> str:
     """Return the command that sends what is pending; that of a night decides it again as well."""
+    run = stored.run
     with database.read() as connection:
-        measured = night_runs.read(connection).get(run_id)
+        measured = night_runs.read(connection).get(run.id)
         night = None if measured is None else nights.find_by_name(connection, measured.night)
     if night is None:
-        return f"runner start {run_id}"
+        is_at_budget = run.state is RunState.PAUSED and run.pause_reason == PauseReason.BUDGET
+        return resume_command(stored) if is_at_budget else f"runner start {run.id}"
     return night_command(night.occasion)
 
 
