@@ -243,6 +243,21 @@ def test_a_row_is_shown_by_its_number(place: Place) -> None:
     assert place.call("sample 1 --status skipped").code == 0
 
 
+def test_a_row_that_was_left_out_is_not_unknown_by_its_name(place: Place) -> None:
+    """Row-N says why row N has no job, and is row N also where a column has the ids."""
+    place.write("reviews.csv", "id,review\na,x\nb,\nc,so good\n")
+    place.write("reviews.toml", RECIPE)
+    place.call("load reviews.toml --skip-bad")
+
+    assert json.loads(place.call("show 1 row-3 --json").stdout)["custom_id"] == "row-3"
+    assert "error: row 2 of run 1 was skipped, so it has no job\n" in place.call("show 1 row-2").stderr
+    assert "error: row 9 of run 1 has no job\n" in place.call("show 1 row-9").stderr
+
+    place.write("reviews.toml", RECIPE.replace("[prompt]", 'id = "id"\n[prompt]'))
+    place.call("load reviews.toml --skip-bad")
+    assert json.loads(place.call("show 2 row-3 --json").stdout)["custom_id"] == "c"
+
+
 def test_stdin_is_kept_to_be_read_twice(place: Place) -> None:
     """Its format is found out from its first bytes."""
     done = place.call(f"label - --text review {MOOD}", TABLE)

@@ -80,20 +80,26 @@ def command(run: str, job_id: str, *, full: bool, raw: bool, as_json: bool) -> N
 
 
 def _job_of_row(connection: Connection, run: RunRow, word: str) -> Row[Any] | None:
-    """Return the job of the row with this number, in a run with a recipe; raise UsageError if it has none."""
-    if run.recipe is None or not (word.isascii() and word.isdigit() and len(word) <= _DIGITS_MAX):
+    """Return the job of a row of a labeled table by its number, also as row-N.
+
+    None where the word is no number. Raises UsageError if the row has no job.
+    """
+    if run.recipe is None:
         return None
-    found = job_of_row(connection, run.id, int(word))
+    number = word.removeprefix("row-")  # no id of a column is called like this
+    if not (number.isascii() and number.isdigit() and len(number) <= _DIGITS_MAX):
+        return None
+    found = job_of_row(connection, run.id, int(number))
     if found.custom_id is not None:
         return job_history.find_job(connection, run.id, found.custom_id)
     if found.fault is not None:
         raise UsageError(
-            f"row {word} of run {run.id} was skipped, so it has no job",
+            f"row {number} of run {run.id} was skipped, so it has no job",
             where=(one_line(found.fault, _FAULT_LENGTH),),
             fix="correct it and put it in a table of its own; or label the whole table again with --new",
         )
     raise UsageError(
-        f"row {word} of run {run.id} has no job",
+        f"row {number} of run {run.id} has no job",
         fix="the table has no such row, or where, sample or limit left it out",
     )
 
