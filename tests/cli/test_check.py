@@ -57,6 +57,17 @@ def test_a_good_file_is_reported_in_80_columns_and_nothing_is_kept(place: Place)
     assert not place.home.exists()
 
 
+def test_two_models_and_many_jobs_are_reported_in_80_columns(place: Place) -> None:
+    """The name of a model is cut where the numbers leave it no room."""
+    models = ("grok-4.20-0309-non-reasoning", "grok-4.20-multi-agent-0309")
+    lines = [json.dumps({"id": str(n), "model": models[n % 2], "prompt": "Hi"}) for n in range(4)]
+    (place.home.parent / "jobs.jsonl").write_text("\n".join(lines))
+    done = place.call("check jobs.jsonl --expect-output 100000000")
+
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    assert "  grok-4.20-0309-non" in done.stdout
+
+
 def test_the_object_is_the_same_in_numbers(place: Place) -> None:
     """Input of 2 tokens and 4 of the message, 50 at most and reasoning out; the limits of the catalogue."""
     write(place)

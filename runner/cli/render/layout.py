@@ -34,7 +34,7 @@ def table(rows: Sequence[Sequence[str]], *, right: frozenset[int] = frozenset())
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fit:
-    """How a table is brought into WIDTH cells.
+    """How a table is brought into `width` cells.
 
     `right`: columns that are aligned to the right. `steps`: columns and the width to which each may be cut,
     one after the other, as far as it is needed. Where rows are too wide even so, each takes two lines: the
@@ -44,22 +44,23 @@ class Fit:
     right: frozenset[int]
     steps: Sequence[tuple[int, int]]
     fold_at: int
+    width: int = WIDTH
 
 
 def fitted_table(
     rows: Sequence[Sequence[str]], fit: Fit, shorten: Mapping[int, Shorten] | None = None
 ) -> list[list[str]]:
-    """Return rows as `table` does, in lines of at most WIDTH cells; the lines of each row, first the heading.
+    """Return rows as `table` does, in lines of `fit.width` cells at most: those of the heading, of each row.
 
     `shorten`: by column, what cuts its cells elsewhere than at their end.
     """
     every, shorten = range(len(rows[0])), shorten or {}
-    widths = _narrowed(rows, every, fit, WIDTH)
-    if _total(widths) <= WIDTH:
+    widths = _narrowed(rows, every, fit, fit.width)
+    if _total(widths) <= fit.width:
         return [[line] for line in _block(rows, every, widths, fit.right, shorten)]
     above, below = every[: fit.fold_at], every[fit.fold_at :]
-    upper = _block(rows, above, _narrowed(rows, above, fit, WIDTH), fit.right, shorten)
-    lower = _block(rows, below, _narrowed(rows, below, fit, WIDTH - _GAP), fit.right, shorten)
+    upper = _block(rows, above, _narrowed(rows, above, fit, fit.width), fit.right, shorten)
+    lower = _block(rows, below, _narrowed(rows, below, fit, fit.width - _GAP), fit.right, shorten)
     return [[first, second] for first, second in zip(upper, indented(lower), strict=True)]
 
 

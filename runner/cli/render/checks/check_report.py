@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from runner.rules.table_faults import TableFault
 
 _MODEL_LENGTH: Final = 28
+_MODELS_FIT: Final = layout.Fit(
+    right=frozenset({1, 2, 3, 4}), steps=((0, 20),), fold_at=1, width=layout.WIDTH - 2
+)
 _WARNINGS_SHOWN: Final = 10
 _SENTENCE_LENGTH: Final = 2_000  # with a command that names long paths twice
 
@@ -184,7 +187,7 @@ def _models(estimate: Estimate) -> list[str]:
                 cost,
             )
         )
-    return layout.table(rows, right=frozenset({1, 2, 3, 4}))
+    return [line for lines in layout.fitted_table(rows, _MODELS_FIT) for line in lines]
 
 
 def _facts(result: CheckResult) -> list[str]:
