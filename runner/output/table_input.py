@@ -18,12 +18,16 @@ if TYPE_CHECKING:
     from runner.tables.table import ReadOptions, Table
 
 
+class TableNotAtHand(UsageError):  # noqa: N818 - named as users read it
+    """The table of a run is missing or has another content; the cure names the command that takes a copy."""
+
+
 @contextmanager
 def opened_input(run: RunRow, path: Path, options: ReadOptions) -> Iterator[Table]:
     """Open a run's table; at the end of the block all of it has been read, and must be the same as loaded.
 
-    Raises UsageError where the file is missing or has another content, also in place of a TableError or Bug
-    of the block, which then has that cause.
+    Raises TableNotAtHand where the file is missing or has another content, also in place of a TableError or
+    Bug of the block, which then has that cause.
     """
     _check_readable(run, path)
     from runner.tables.open_table import open_table  # with it the readers of all formats
@@ -44,11 +48,11 @@ def _check_readable(run: RunRow, path: Path) -> None:
         with path.open("rb"):
             pass
     except OSError as error:
-        raise UsageError(f"the table {path} cannot be read: {reason_of(error)}", fix=_fix(run)) from error
+        raise TableNotAtHand(f"the table {path} cannot be read: {reason_of(error)}", fix=_fix(run)) from error
 
 
-def _changed(run: RunRow, path: Path) -> UsageError:
-    return UsageError(
+def _changed(run: RunRow, path: Path) -> TableNotAtHand:
+    return TableNotAtHand(
         f"{path} is not the table that run {run.id} labeled: its content has changed since",
         where=(f"sha256 of that table: {run.input_sha256}",),
         fix=_fix(run),

@@ -44,7 +44,9 @@ def test_the_files_of_run_are_written_again(call: Call, tmp_path: Path) -> None:
     assert f"  2  {results}\n" in call("start 1", 8).stdout  # nothing is left to do
     assert ids(results) == ["r-0", "r-1"]
 
-    shown = call("resume 1 --limit none").stdout
+    ended = call("resume 1 --limit none")
+    shown = ended.stdout
+    assert "to write the files" not in ended.stderr
     assert ids(results) == ["r-0", "r-1", "r-2"]
     assert json.loads((tmp_path / "out" / "s.summary.json").read_text())["counts"]["succeeded"] == 3
     assert f"  3  {results}\n" in shown
@@ -60,8 +62,26 @@ def test_files_in_the_current_folder_are_named_without_it(call: Call) -> None:
 def test_a_run_that_was_only_loaded_has_no_files(call: Call, tmp_path: Path) -> None:
     """Until `runner write`."""
     call("load jobs.jsonl")
-    call("start 1")
+    assert call("start 1").stderr.endswith("\nto write the files: runner write 1\n")
     assert list(tmp_path.glob("jobs.*")) == [tmp_path / "jobs.jsonl"]
+    assert not call("start 1 -q").stderr
+
+
+def test_a_table_that_has_changed_is_named_with_its_cure(call: Call, tmp_path: Path) -> None:
+    """`runner write RUN` alone would be refused as well; the files and the exit code are those of the run."""
+    table = tmp_path / "reviews.csv"
+    table.write_text("review\nbad\ngood\n")
+    call("label reviews.csv --text review --labels mood:good|bad -o out.csv --limit 1", 8)
+    written = (tmp_path / "out.csv").read_text()
+    table.write_text("review\nbad\ngood\nfair\n")
+
+    ended = call("resume 1 --limit none")
+
+    assert (
+        "its content has changed since; the files were not written again\nfix: name the table" in ended.stderr
+    )
+    assert "runner write 1 --input PATH\n" in ended.stderr
+    assert (tmp_path / "out.csv").read_text() == written
 
 
 def test_files_that_cannot_be_written_are_a_warning(call: Call, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from runner.db.events.trail import CommandEvent
 from runner.db.runs.run_snapshot import Part
 from runner.evals.night.change_night import keep_for_night, ungraded_night_of
 from runner.output.file_owner import files_of_run
+from runner.output.table_input import TableNotAtHand
 from runner.output.write import write_run
 from runner.rules.errors import UsageError, UserError
 from runner.rules.redact import plain
@@ -117,6 +118,8 @@ def _print_end(settings: Settings, database: Database, run_id: int, *, as_json: 
         night = ungraded_night_of(connection, run_id)
     if night is not None:
         print_note(ungraded_line(night.occasion))
+    elif files == NO_FILES and snapshot.done and not quiet:
+        print_note(f"to write the files: runner write {run_id}")
     return snapshot.stored.exit_code
 
 
@@ -127,6 +130,10 @@ def _write_again(database: Database, run: RunRow) -> SummaryFiles:
         return files
     try:
         return write_run(database, run.id, Path(run.output_path)).summary.files
+    except TableNotAtHand as error:
+        print_note(f"warning: {plain(error.what)}; the files were not written again")
+        print_note(f"fix: {plain(error.fix)}")
+        return files
     except UserError as error:
         print_note(f"warning: {plain(error.what)}; runner write {run.id} writes them")
         return files
