@@ -108,6 +108,7 @@ def test_fields_come_in_order_by_line_or_semicolon() -> None:
         ("s: 1 to 5", 4, "s", "no type", "did you mean 1..5?"),
         ("s: 1...5", 4, "s", "no type", "did you mean 1..5?"),
         ("s: 1..5 stars", 4, "s", "no type", "did you mean 1..5?"),
+        ("s: 1..5?", 4, "s", "no type", '"NAME?: TYPE"'),
         ("s: yes", 4, "s", '"yes" is no type', "did you mean yes/no?"),
         ("s: good, bad", 4, "s", '"good, bad" is no type', "did you mean good|bad?"),
         ("s: good/bad/so so", 4, "s", "no type", "did you mean good|bad|so so?"),

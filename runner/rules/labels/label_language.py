@@ -207,6 +207,9 @@ def _range(offset: int, low_text: str, high_text: str) -> tuple[LabelKind, int |
 
 def _unknown_word(part: TextPart) -> LabelFaultFound:
     """Return the fault of a type that is none, with what was probably meant."""
+    if part.text.endswith("?"):
+        fix = 'where null is allowed, the ? stands behind the name: "NAME?: TYPE"'
+        return LabelFaultFound(part.offset, f'"{shortened(part.text)}" is no type', fix)
     meant = _meant(part.text)
     fix = f"did you mean {meant}?" if meant else f"write {_FORMS}"
     return LabelFaultFound(part.offset, f'"{shortened(part.text)}" is no type', fix)
