@@ -13,8 +13,9 @@ from run_driver import NOW_MS
 from terminal import Terminal
 from test_sample import Home
 
-from runner.db.runs import run_end, runs
+from runner.db.runs import run_end, run_moves, runs
 from runner.rules.labels.row_status import RowStatus
+from runner.rules.states import PauseReason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -217,3 +218,34 @@ def test_rows_that_another_command_sends_again_meanwhile_are_not_counted(home: H
         terminal.press("Enter")
 
         terminal.shows("no row of run 1 is left to send again: another command was faster", "exit code 0")
+
+
+@pytest.mark.parametrize(
+    ("reason", "command"),
+    [
+        (PauseReason.BUDGET, "runner resume 1 --budget USD"),
+        (PauseReason.LIMIT, "runner start 1"),  # sends these rows; --limit none would send all others, too
+        (PauseReason.USER, "runner start 1"),
+    ],
+)
+def test_the_command_that_sends_them_would_not_stop_at_once(
+    home: Home, reason: PauseReason, command: str
+) -> None:
+    """A run whose budget is used needs a larger one."""
+    labeled_run(home.database, home.folder / "reviews.csv", STATUSES, recipe=OFF)
+    with home.database.write() as connection:
+        assert run_moves.pause(connection, 1, reason, "because", NOW_MS)
+
+    shown = home.output("retry", "1", "--status", "invalid", "--yes")
+
+    assert f"to send them: {command}\n" in shown
+
+
+def test_show_names_no_command_that_shows_the_same(home: Home) -> None:
+    """What is wrong stands with the attempts, below."""
+    loaded(home)
+
+    shown = home.stdout("show", "1", "row-2")
+
+    assert "its attempts say what is wrong" in " ".join(shown.split())
+    assert "runner show" not in shown

@@ -57,6 +57,7 @@ def _head(run: RunRow, job: DatabaseRow, set_model: str | None) -> list[str]:
     by_user = ", set by retry --set-model" if set_model else ""
     why = f" ({plain(job.error_code)})" if job.error_code else ""
     meaning = explain(job.error_code) if job.error_code else JOB_MEANING[JobState(job.state)]
+    meaning = meaning.replace("runner show RUN ID says", "its attempts say")  # they are below
     meaning = meaning.replace(" RUN", f" {run.id}")  # so that its command can be typed
     meaning = meaning.replace(" ID ", f" {text.shell_word(printed_id(job.custom_id))} ")
     place = "line" if run.recipe is None else "row"
