@@ -52,11 +52,17 @@ def name_of_team(connection: Connection, fingerprint: str) -> str | None:
     return found
 
 
+def read_settings(connection: Connection, fingerprint: str) -> Sequence[RecordedSetting]:
+    """Return what the settings of each host said last of the team of a key, the oldest first."""
+    query = text(f"SELECT host, name, value, version FROM team_settings WHERE {_OF_KEYS} ORDER BY version")
+    return [RecordedSetting(**row) for row in connection.execute(query, {"key": fingerprint}).mappings()]
+
+
 def after_start(connection: Connection, given: HostSettings) -> TeamLimits:
     """Return what would be in force after a worker started with these settings. Changes nothing."""
     return with_settings(
         read(connection, given.fingerprint).limits,
-        _settings(connection, given.fingerprint),
+        read_settings(connection, given.fingerprint),
         given.host,
         given.limits,
     )
@@ -104,7 +110,7 @@ def record_start(connection: Connection, given: HostSettings, now_ms: int) -> Ve
     The caller holds the `lock`.
     """
     before = read(connection, given.fingerprint)
-    known = _settings(connection, given.fingerprint)
+    known = read_settings(connection, given.fingerprint)
     after = with_settings(before.limits, known, given.host, given.limits)
     version = _next_version(connection, now_ms)
     for name in changed_settings(known, given.host, given.limits):
@@ -133,11 +139,6 @@ def _replace_setting(connection: Connection, given: HostSettings, name: str, ver
             ),
             facts,
         )
-
-
-def _settings(connection: Connection, fingerprint: str) -> Sequence[RecordedSetting]:
-    query = text(f"SELECT host, name, value, version FROM team_settings WHERE {_OF_KEYS} ORDER BY version")
-    return [RecordedSetting(**row) for row in connection.execute(query, {"key": fingerprint}).mappings()]
 
 
 def _next_version(connection: Connection, now_ms: int) -> int:

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 from runner.db import stored_team_limits
 from runner.db.stored_team_limits import HostSettings
 from runner.engine.process.host_id import EMBEDDED
-from runner.rules.sending.team_limits import TeamLimits
+from runner.rules.sending.team_limits import NAMES, THIS_MACHINE, RecordedSetting, TeamLimits
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy import Connection
 
     from runner.settings import Settings
@@ -30,3 +32,19 @@ def read_team_limits(connection: Connection, settings: Settings) -> TeamLimits:
         return stored_team_limits.after_start(connection, given)
     found = stored_team_limits.read(connection, fingerprint)
     return found.limits if found.version else by_settings
+
+
+def read_team_settings(connection: Connection, settings: Settings) -> Sequence[RecordedSetting]:
+    """Return the settings that count for the limits which `read_team_limits` returns.
+
+    Those of the command itself, where they count, have the host THIS_MACHINE.
+    """
+    fingerprint = "" if settings.api_key is None else settings.api_key.fingerprint
+    if not settings.embedded and stored_team_limits.read(connection, fingerprint).version:
+        return stored_team_limits.read_settings(connection, fingerprint)
+    own = TeamLimits(rpm=settings.team_rpm, tpm=settings.team_tpm)
+    return [
+        RecordedSetting(host=THIS_MACHINE, name=name, value=value, version=0)
+        for name in NAMES
+        if (value := own.of(name)) is not None
+    ]

@@ -130,6 +130,8 @@ def test_a_run_from_its_file_to_its_removal(place: tuple[Simulator, LiveRunner])
         ("workers",),
         ("costs",),
         ("costs", run, "--by", "day"),
+        ("set", run),
+        ("set", "--team"),
         ("write", run, "-o", "again.jsonl"),
         ("doctor", "--config"),
         ("retry", run, "--failed", "--dry-run"),

@@ -41,7 +41,7 @@ NODE: Final = "w943-1@label-worker-7d9f8b6c5d-x2vkq.jobs.internal"
 LISTINGS: Final = (
     *("list", "jobs 1", "jobs 2 --content", "jobs 3 --state failed", "jobs 1 --model other --limit 1"),
     *("events", "events 3", "events --kind set", "workers", "costs", "costs --by run", "costs --by day"),
-    *("costs --by model", "set 1 --rpm 60 --dry-run"),
+    *("costs --by model", "set 1", "set 1 --rpm 60 --dry-run"),
     f"set 1 --on-end 'notify {'a-long-word ' * 9}' --dry-run",
 )
 SURROUNDINGS: Final[Mapping[str, Mapping[str, str]]] = {

@@ -83,6 +83,30 @@ def test_every_option_can_be_set_and_taken_away(place: Place) -> None:
     }  # fmt: skip
 
 
+def test_without_an_option_those_in_force_are_shown(place: Place) -> None:
+    """What a flag or `set` gave is marked; nothing is changed, and no event is left."""
+    place.call("set 1 --rpm none --budget 5 --max-attempts 5 --fail-on length,empty")
+    before, events = options(place), place.call("events").stdout
+    shown, as_json = place.call("set jobs"), place.call("set 1 --json")
+
+    assert shown.code == 0
+    assert shown.stdout.splitlines() == [
+        "rpm           none          given",
+        "tpm           not set       default",
+        "budget        $5.00         given",
+        "limit         none          default",
+        "max-waiting   50,000        default",
+        "max-attempts  5             default",
+        "max-failures  none          default",
+        "fail-on       length,empty  given",
+        "on-ambiguous  resubmit      default",
+        "on-end        none          default",
+    ]
+    assert json.loads(as_json.stdout) == before == options(place)
+    assert place.call("set 1 -q").output == ""
+    assert place.call("events").stdout == events
+
+
 def test_a_dry_run_changes_nothing(place: Place) -> None:
     """It prints the same lines, as what it would do."""
     before = options(place)
@@ -113,7 +137,7 @@ def test_the_object_has_what_changed(place: Place) -> None:
 @pytest.mark.parametrize(
     ("words", "what"),
     [
-        ("set 1", "error: nothing to set"),
+        ("set", "error: which run?"),
         ("set 1 --reason because", "error: nothing to set"),
         ("set 9 --rpm 5", "error: there is no run 9"),
         ("set '' --rpm 5", 'error: there is no run ""\n'),

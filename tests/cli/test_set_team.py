@@ -30,7 +30,7 @@ from runner.embedded import engine_record
 from runner.embedded.engine_record import EngineRecord
 from runner.embedded.state_folder import StateFolder
 from runner.engine.process.host_id import EMBEDDED
-from runner.limiter.hand_over_limits import read_handed_over
+from runner.limiter.hand_over_limits import hand_over, read_handed_over
 from runner.rules.secret import Secret
 from runner.rules.sending.team_limits import TeamLimits
 
@@ -71,6 +71,16 @@ class Team:
             found = stored.read(connection, FINGERPRINT).limits
         database.close()
         return found
+
+    def start_host(self, host: str, limits: TeamLimits) -> None:
+        """Record what a worker of a host with these settings records when it starts; Redis has it, too."""
+        database = Database(self.database_url)
+        with database.write() as connection:
+            stored.lock(connection)
+            given = HostSettings(fingerprint=FINGERPRINT, host=host, limits=limits)
+            found = stored.record_start(connection, given, database.now_ms())
+        database.close()
+        hand_over(self.redis_url, FINGERPRINT, None, found)
 
     def trail(self) -> list[tuple[str, object, object, str | None]]:
         """Return the events of commands that belong to no run."""
@@ -133,7 +143,7 @@ def test_a_dry_run_of_a_team_changes_nothing(team: Team) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        *("set 1 --team --rpm 5", "set --team --budget 5", "set --rpm 5", "set --team"),
+        *("set 1 --team --rpm 5", "set --team --budget 5", "set --rpm 5", "set 1 --team"),
         *("set 1 --rpm default", "set --tpm default", "check jobs.jsonl --rpm default"),
     ],
 )
@@ -144,8 +154,43 @@ def test_what_is_no_limit_of_a_team_is_refused(team: Team, words: str) -> None:
 
 def test_the_cure_for_nothing_named_is_a_limit_of_a_team(team: Team) -> None:
     """A budget, which a run may have, would be refused."""
-    said = team.call("set --team", 2)[1]
-    assert "fix: name an option, such as --rpm 480 or --tpm none; runner doctor api shows" in said
+    said = team.call("set --team --reason because", 2)[1]
+    assert "fix: name an option, such as --rpm 480 or --tpm none; without --reason this shows" in said
+
+
+def test_without_a_limit_those_in_force_are_shown_with_their_source(team: Team) -> None:
+    """A command, the settings of hosts, or the model; nothing is changed, and no event is left."""
+    assert team.call("set --team")[0].splitlines() == [
+        "team rpm  not set: the limit of the model holds",
+        "team tpm  not set: the limit of the model holds",
+    ]
+    team.start_host("alpha", TeamLimits(rpm=240, tpm=7))
+    team.start_host("beta", TeamLimits(rpm=240, tpm=9))
+    team.call("set --team --tpm none")
+    before = team.limits(), team.trail()
+
+    assert team.call("set --team")[0].splitlines() == [
+        "team rpm  240, by the setting team_rpm of alpha and 1 more",
+        "team tpm  none, by runner set --team",
+    ]
+    assert json.loads(team.call("set --team --json")[0]) == {
+        "schema": 1,
+        "rpm": {"value": 240, "source": "settings", "hosts": ["alpha", "beta"]},
+        "tpm": {"value": 0, "source": "command", "hosts": []},
+    }
+    assert (team.limits(), team.trail()) == before
+
+
+def test_limits_that_no_worker_knows_yet_come_from_this_machine(team: Team) -> None:
+    """As `check` uses them: where nothing was ever set in the database."""
+    team.env["RUNNER_TEAM_RPM"] = "60"
+    assert (
+        team.call("set --team")[0].splitlines()[0] == "team rpm  60, by the setting team_rpm of this machine"
+    )
+    team.call("set --team --rpm 480")
+    assert team.call("set --team")[0].splitlines()[0] == "team rpm  480, by runner set --team"
+    del team.env["XAI_API_KEY"]
+    assert "no API key is set" in team.call("set --team", 2)[1]
 
 
 def test_default_goes_back_to_the_limits_of_the_models(team: Team) -> None:

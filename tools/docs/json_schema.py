@@ -32,8 +32,10 @@ from runner.cli.render.runs.all_runs_lines import AffectedRuns, PlannedRuns
 from runner.cli.render.runs.changed_object import ChangedRun, ChangedTeam
 from runner.cli.render.runs.costs_table import CostReport
 from runner.cli.render.runs.live_object import LiveRun
+from runner.cli.render.runs.options_object import OptionsInForce
 from runner.cli.render.runs.removal_lines import PlannedPruning, Pruning, Removal
 from runner.cli.render.runs.run_list import RunList
+from runner.cli.render.runs.team_limits_object import TeamLimitsInForce
 from runner.cli.session.confirm import PlannedAction
 from runner.rules.evaluation.report.night_report import NightReport
 from runner.rules.summary_object import RunSummary
@@ -67,6 +69,8 @@ TITLES: Final[dict[str, Shape]] = {
     "baseline": SuiteBaseline,
     "set": ChangedRun,
     "set_team": ChangedTeam,
+    "options": OptionsInForce,
+    "team_limits": TeamLimitsInForce,
     "rm": Removal,
     "prune": Pruning,
     "would": PlannedAction,
@@ -90,7 +94,7 @@ OF_COMMANDS: Final[dict[str, tuple[str, ...]]] = {  # the titles of what a comma
     "write": ("summary",),
     "pause": ("live", "all_runs", "would_all_runs"),
     "resume": ("live", "all_runs", "would_all_runs"),
-    "set": ("set", "set_team"),
+    "set": ("set", "set_team", "options", "team_limits"),
     "cancel": ("live", "would"),
     "retry": ("live", "would"),
     "rm": ("rm", "would"),

@@ -1,4 +1,4 @@
-"""`runner set RUN`: change options of a run, at once and in any state."""
+"""`runner set RUN`: change options of a run, at once and in any state; or show them."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ from runner.cli.render import layout
 from runner.cli.render.folded_text import hanging
 from runner.cli.render.runs.changed_object import changed_run, changed_team
 from runner.cli.render.runs.ending_text import resume_command
-from runner.cli.render.runs.option_text import change_lines
+from runner.cli.render.runs.option_text import change_lines, option_lines
+from runner.cli.render.runs.options_object import options_object
+from runner.cli.render.runs.team_limits_object import team_limits_lines, team_limits_object
 from runner.cli.session.actor import read_actor
-from runner.cli.session.context import existing_database, find_working_run, read_settings
+from runner.cli.session.context import existing_database, find_working_run, read_settings, require_key
 from runner.cli.session.running import budget_prices
 from runner.cli.session.running.run_options import set_options
 from runner.cli.session.steering.change_team_limits import change_team_limits
+from runner.db.runs.run_row import RunOptions
 from runner.rules.errors import UsageError
 from runner.rules.money import dollars
 from runner.rules.states import RunState
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from runner.cli.session.steering.change_options import ChangedOptions
+    from runner.db.session import Database
     from runner.settings import Settings
 
 _OF_TEAM: Final = frozenset({"rpm", "tpm"})
@@ -33,7 +37,7 @@ _LINES_MAX: Final = 20  # of one option
 
 _HELP: Final = """\
 Change options of RUN (an id or a name), in any state and at once. Nothing is started: a paused run stays
-paused.
+paused. Without an option: show those that are in force, and change nothing.
 
 Workers follow within two seconds. What is set here or by a flag of `run`, `start` or `resume` stays with
 the run until a command names it again; `none` takes a bound away. A budget below what is spent pauses
@@ -42,11 +46,12 @@ hold for its second measurement, too.
 
 With --team the limits hold for each model and all runs of the team together, in place of the model's,
 until they are set again or settings are changed; `none` lifts the model's, `default` goes back to them.
+Without a limit: show those in force, and where they come from.
 
 \b
-Example, let a neighbour go first, then see what changed; then look only:
+Example, let a neighbour go first, then see all options; then look only:
   runner set reviews --rpm 60 --reason "the demo runs until noon"
-  runner status reviews --json | jq .options
+  runner set reviews
   runner set reviews --rpm none --budget 20 --dry-run
   runner set support@2026-12-01 --budget 8
   runner set --team --rpm 480
@@ -74,11 +79,11 @@ def command(
 ) -> None:
     """Change options of RUN (an id or a name), in any state and at once."""
     options = flags.take_options(given)
-    if not options:
+    if not options and reason is not None:
         such_as = "--rpm 480 or --tpm none" if team else "--rpm 60 or --budget none"
-        shown_by = "runner doctor api" if team else "runner status RUN --json"
         raise UsageError(
-            "nothing to set", fix=f"name an option, such as {such_as}; {shown_by} shows what is set"
+            "nothing to set",
+            fix=f"name an option, such as {such_as}; without --reason this shows what is set",
         )
     settings = read_settings()
     if team:
@@ -93,6 +98,9 @@ def command(
     with existing_database(settings) as database:
         with database.read() as connection:
             found = find_working_run(connection, word)
+        if not options:
+            _show(found.options, as_json=as_json, quiet=quiet)
+            return
         if options.get("budget_ticks"):
             budget_prices.require_prices(database, settings, found.id)
         if dry_run:
@@ -135,6 +143,9 @@ def _set_team(
             fix="give it --rpm or --tpm, without a run or other options",
         )
     with existing_database(settings) as database:
+        if not limits:
+            _show_team(settings, database, as_json=as_json, quiet=quiet)
+            return
         actor = read_actor(settings, reason)
         changed = change_team_limits(settings, database, actor, limits, dry_run=dry_run)
     if as_json:
@@ -144,6 +155,31 @@ def _set_team(
             print_escaped(f"{'would set ' if dry_run else ''}team {line}")
     if changed.problem is not None:
         print_note(f"warning: {changed.problem.what}; workers use the limits once it answers")
+
+
+def _show(options: RunOptions, *, as_json: bool, quiet: bool) -> None:
+    """Print the options of a run that are in force."""
+    if as_json:
+        print_json(options_object(options))
+    elif not quiet:
+        for line in option_lines(options, RunOptions()):
+            print_escaped(line)
+
+
+def _show_team(settings: Settings, database: Database, *, as_json: bool, quiet: bool) -> None:
+    """Print the limits of the team, and where they come from. Raises UsageError without an API key."""
+    from runner.embedded.read_team_limits import read_team_limits, read_team_settings
+
+    require_key(settings)
+    with database.read() as connection:
+        limits = read_team_limits(connection, settings)
+        known = read_team_settings(connection, settings)
+    found = team_limits_object(limits, known)
+    if as_json:
+        print_json(found)
+    elif not quiet:
+        for line in team_limits_lines(found):
+            print_escaped(line)
 
 
 def _print(changed: ChangedOptions, options: Mapping[str, Any], *, dry_run: bool) -> None:

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 NAMES: Final = ("rpm", "tpm")
+THIS_MACHINE: Final = "this machine"  # in place of a host: that of the command
+
+
+class LimitSource(StrEnum):
+    """Where a limit of a team comes from."""
+
+    COMMAND = "command"
+    SETTINGS = "settings"
+    MODEL = "model"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +74,14 @@ def with_settings(
         of_name = [one for one in known if one.name == name]
         after[name] = _with_setting(after[name], of_name, host, settings.of(name))
     return TeamLimits(**after)
+
+
+def hosts_of(limit: int | None, known: Sequence[RecordedSetting], name: str) -> tuple[str, ...]:
+    """Return the hosts from whose settings a limit in force comes; () where it does not."""
+    of_name = [one for one in known if one.name == name]
+    if limit is None or limit != _newest(of_name):
+        return ()
+    return tuple(one.host for one in of_name if one.value == limit)
 
 
 def _with_setting(
