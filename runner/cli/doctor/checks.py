@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from runner.cli.doctor import machine_checks, service_checks
+from runner.cli.doctor.asked_database import AskedDatabase
 from runner.cli.doctor.diagnosis import Diagnosis, failed
 from runner.rules.advice import Advice
 from runner.rules.errors import UserError
@@ -16,32 +18,34 @@ if TYPE_CHECKING:
     from runner.settings import Settings
 
 _TEXT_LENGTH: Final = 300
-_CHECKS: Final[tuple[tuple[str, Callable[[Settings], Iterator[Diagnosis]]], ...]] = (
-    ("state folder", machine_checks.state_folder),
-    ("open files", machine_checks.open_files),
-    ("port", machine_checks.simulator_port),
-    ("database", service_checks.database),
-    ("redis", service_checks.redis),
-    ("workers", service_checks.workers),
-    ("api", service_checks.api),
-)
-
-
-NAMES: Final = tuple(name.replace(" ", "-") for name, _ in _CHECKS)
+NAMES: Final = ("state-folder", "open-files", "port", "database", "redis", "workers", "api")
 
 
 def all_checks(settings: Settings, names: Collection[str] = ()) -> Iterator[Diagnosis]:
     """Run all checks, or only the named ones, and yield their outcomes."""
     secrets = settings.secrets
-    for name, check in _CHECKS:
-        if names and name.replace(" ", "-") not in names:
+    for name, check in zip(NAMES, _checks(settings), strict=True):
+        if names and name not in names:
             continue
         try:
-            yield from check(settings)
+            yield from check()
         except Exception as error:  # noqa: BLE001 - doctor must work when all else fails
             what, fix = _advice(error)
             what = one_line(redact(what, secrets), _TEXT_LENGTH)
-            yield failed("api key" if settings.api_key is None and name == "api" else name, Advice(what, fix))
+            shown = "api key" if settings.api_key is None and name == "api" else name.replace("-", " ")
+            yield failed(shown, Advice(what, fix))
+
+
+def _checks(settings: Settings) -> Iterator[Callable[[], Iterator[Diagnosis]]]:
+    """Yield the checks, in the order of NAMES."""
+    asked = AskedDatabase(settings)
+    yield partial(machine_checks.state_folder, settings)
+    yield partial(machine_checks.open_files, settings)
+    yield machine_checks.simulator_port
+    yield partial(service_checks.database, settings, asked)
+    yield partial(service_checks.redis, settings)
+    yield partial(service_checks.workers, settings, asked)
+    yield partial(service_checks.api, settings, asked)
 
 
 def _advice(error: Exception) -> Advice:

@@ -58,7 +58,7 @@ def open_files(settings: Settings) -> Iterator[Diagnosis]:
         yield ok("open files", "no limit" if allowed == resource.RLIM_INFINITY else f"up to {allowed:,}")
 
 
-def simulator_port(settings: Settings) -> Iterator[Diagnosis]:  # noqa: ARG001 - all checks are called the same way
+def simulator_port() -> Iterator[Diagnosis]:
     """Check whether the default port of `runner simulate` is free."""
     host, port = _SIMULATOR
     with closing(socket.socket()) as listener:

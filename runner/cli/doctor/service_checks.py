@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 
     from runner.api.account import KeyInfo
     from runner.api.client import XAIClient
-    from runner.db.session import Database
+    from runner.cli.doctor.asked_database import AskedDatabase
     from runner.settings import Settings
 
 _HEARTBEAT_MAX_AGE_MS: Final = 60_000
 
 
-def database(settings: Settings) -> Iterator[Diagnosis]:
+def database(settings: Settings, asked: AskedDatabase) -> Iterator[Diagnosis]:
     """Check whether the database answers, has the schema of this version, and can be worked with."""
     from runner.db import migrate
     from runner.db.connection import database_checks
 
-    with _opened(settings) as opened:
+    with asked.opened() as opened:
         if opened is None and had_database(settings):
             yield warning("database", Advice(lost_database(settings), LOST_FIX))
             return
@@ -48,24 +48,6 @@ def database(settings: Settings) -> Iterator[Diagnosis]:
         migrate.need_head(opened)
         database_checks.check(opened)
         yield ok("database", f"{shown}, schema {migrate.HEAD}")
-
-
-@contextmanager
-def _opened(settings: Settings) -> Iterator[Database | None]:
-    """Open the database; yield None if an embedded one does not exist yet. Raises UserError."""
-    from runner.db.connection.driver_errors import DRIVER_ERRORS
-    from runner.db.session import Database
-
-    database = Database(settings.effective_database_url)
-    try:
-        if settings.embedded and not (settings.home / "runner.db").exists():
-            yield None
-        else:
-            yield database
-    except DRIVER_ERRORS as error:
-        raise database.explained(error) from error
-    finally:
-        database.close()
 
 
 def redis(settings: Settings) -> Iterator[Diagnosis]:
@@ -85,7 +67,7 @@ def redis(settings: Settings) -> Iterator[Diagnosis]:
         yield ok("redis", f"{shown_url(url)}, {version}")
 
 
-def workers(settings: Settings) -> Iterator[Diagnosis]:
+def workers(settings: Settings, asked: AskedDatabase) -> Iterator[Diagnosis]:
     """Check whether a worker sent a heartbeat within the last minute, and whether workers can write."""
     from runner.db import migrate
     from runner.db.workers import workers as worker_rows
@@ -94,7 +76,7 @@ def workers(settings: Settings) -> Iterator[Diagnosis]:
     if settings.embedded:
         yield ok("workers", "every run brings its own")
         return
-    with _opened(settings) as opened:
+    with asked.opened() as opened:
         if opened is None:
             return
         migrate.need_head(opened)
@@ -113,7 +95,7 @@ def workers(settings: Settings) -> Iterator[Diagnosis]:
         yield warning("workers", Advice("none was seen within the last minute", "runner worker --beat"))
 
 
-def api(settings: Settings) -> Iterator[Diagnosis]:
+def api(settings: Settings, asked: AskedDatabase) -> Iterator[Diagnosis]:
     """Check the API key, its team, the clock and the models that runs need. Both requests are free."""
     from runner.cli.doctor.team_limits_check import check_team_limits
     from runner.cli.session.context import require_key
@@ -138,9 +120,12 @@ def api(settings: Settings) -> Iterator[Diagnosis]:
             yield warning("api", Advice(what, "limits are then kept for the key alone, not for its team"))
         case KeyStatus.TEAM_KNOWN:
             yield ok("api", f"{settings.base_url} takes the key, team {key.team_id}")
-    for name in _models_wanted(settings):
+    for name in _models_wanted(asked):
         yield _model(name, served)
-    yield from check_team_limits(settings)
+    if asked.fault is None:
+        yield from check_team_limits(settings)
+    else:
+        yield warning("team limits", Advice(f"not known: {asked.fault.what}", asked.fault.fix))
 
 
 async def _fetch_facts(
@@ -169,12 +154,12 @@ async def _served(client: XAIClient) -> frozenset[str]:
         return frozenset()
 
 
-def _models_wanted(settings: Settings) -> list[str]:
+def _models_wanted(asked: AskedDatabase) -> list[str]:
     """Return the models of the runs that still have jobs to send, else the default one."""
     from runner.db import migrate
     from runner.db.runs import runs
 
-    with suppress(UserError), _opened(settings) as opened:
+    with suppress(UserError), asked.opened() as opened:
         if opened is not None:
             migrate.need_head(opened)
             with opened.read() as connection:
