@@ -16,6 +16,7 @@ from runner.cli.render.fleet.worker_list import drained_lines
 from runner.cli.session.steering.drain_workers import DrainPlan, drain_workers
 from runner.db.session import Database
 from runner.db.workers import workers
+from runner.engine.process.host_id import EMBEDDED
 from runner.rules.states import JobState
 
 if TYPE_CHECKING:
@@ -54,6 +55,21 @@ def shared(postgres_server: PostgresServer, tmp_path: Path) -> Iterator[SharedPl
         made = SharedPlace(tmp_path, url)
         yield made
         made.database.close()
+
+
+def test_workers_of_a_state_folder_are_shown_with_their_machine(tmp_path: Path) -> None:
+    """Which the node has: a folder may have moved to another one. In the object the host is as before."""
+    place = Place(tmp_path)
+    place.answered()
+    database = Database(f"sqlite:///{place.home / 'runner.db'}")
+    with database.write() as connection:
+        for machine in ("alpha", "beta"):
+            workers.register(connection, host=EMBEDDED, node=f"w1@{machine}", pid=7, now_ms=database.now_ms())
+    database.close()
+    shown = [line.split()[:2] for line in place.call("workers").stdout.splitlines()[1:]]
+    assert shown[-2:] == [["w1@alpha", "alpha"], ["w1@beta", "beta"]]
+    listed = json.loads(place.call("workers --json").stdout)["workers"]
+    assert [worker["host"] for worker in listed[-2:]] == [EMBEDDED, EMBEDDED]
 
 
 def test_a_node_is_shown_whole(shared: SharedPlace) -> None:

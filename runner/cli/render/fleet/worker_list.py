@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _HEADINGS: Final = ("node", "host", "pid", "state", "since", "in flight", "version")
+_EMBEDDED: Final = "embedded"  # the host of all workers of state folders
 _CELL_LENGTH: Final = 24  # of a host or a version
 _FIT: Final = layout.Fit(right=frozenset({2, 5}), steps=((1, 12), (6, 12), (1, 8), (6, 8)), fold_at=1)
 
@@ -137,10 +138,15 @@ def drained_lines(drained: DrainedWorkers) -> list[str]:
 def _cells(worker: FleetWorker, now_ms: int) -> tuple[str, ...]:
     return (
         plain(worker.node),  # whole, because `workers drain` takes it
-        one_line(worker.host, _CELL_LENGTH),
+        one_line(_machine(worker), _CELL_LENGTH),
         str(worker.pid),
         worker.state,
         text.recent_time(worker.since_ms, now_ms),
         f"{worker.in_flight:,}",
         one_line(worker.version or "-", _CELL_LENGTH),
     )
+
+
+def _machine(worker: FleetWorker) -> str:
+    """Return the id of the host; of a state folder, which has none, the name of the machine by the node."""
+    return worker.node.rpartition("@")[2] if worker.host == _EMBEDDED else worker.host
