@@ -72,7 +72,9 @@ BY_WORKERS = frozenset(  # what workers, and commands that follow a run, record 
         *(EventKind.RECOUNTED, EventKind.FINISHED, EventKind.NOTIFIED, EventKind.WRITTEN),
     }
 )
-BY_BOTH = frozenset({EventKind.STARTED, EventKind.PAUSED})  # the night's second run; a budget, a key
+BY_BOTH = frozenset(  # the night's second run; a budget, a key; changed settings
+    {EventKind.STARTED, EventKind.PAUSED, EventKind.TEAM_LIMITS}
+)
 
 OF_NIGHTS = (EventKind.NIGHT_BEGUN, EventKind.NIGHT_SET, EventKind.GRADED_AGAIN, EventKind.BASELINE)
 

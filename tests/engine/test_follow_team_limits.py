@@ -12,6 +12,7 @@ from runtimes import opened_worker
 from sqlalchemy.exc import DBAPIError
 
 from runner.db import stored_team_limits as stored
+from runner.db.events import event_log
 from runner.engine.limits import follow_team_limits
 from runner.limiter.limits import RateLimits
 from runner.limiter.store import EPOCH_KEY, LimiterUnavailable
@@ -108,6 +109,27 @@ def test_the_newest_word_holds(fleet: Fleet) -> None:
     fleet.wait_for(None, first)
     fleet.start(rpm="900")
     assert fleet.rpm() is None
+
+
+def test_changed_settings_leave_one_event_of_their_host(fleet: Fleet) -> None:
+    """Unchanged ones leave none; nor do those that change no limit, as the same on another host."""
+    first = fleet.start(rpm="600")
+    fleet.start(rpm="600")
+    fleet.start("c")
+    other = fleet.start("b", rpm="600")
+    fleet.start("b", rpm="900")
+    fleet.start("b")
+    with fleet.database.read() as connection:
+        found = event_log.newest(connection, event_log.OPERATORS, event_log.EventFilter(), 10)
+    assert [(event.kind, event.old, event.new) for event in found] == [
+        ("team_limits", {"rpm": None}, {"rpm": 600}),
+        ("team_limits", {"rpm": 600}, {"rpm": 900}),
+        ("team_limits", {"rpm": 900}, {"rpm": 600}),
+    ]
+    assert [event.actor and event.actor.host for event in found] == [
+        worker.runtime.host for worker in (first, other, other)
+    ]
+    assert {event.cause for event in found} == {"a worker started with changed settings"}
 
 
 def test_limits_that_were_set_before_the_first_start_hold_from_it_on(fleet: Fleet) -> None:

@@ -59,10 +59,14 @@ ROWS: Final = (
         },
     ),
     Row(
-        what="kill -9 of `set --team` at any point; Redis loses its data; two hosts with other settings",
+        what="kill -9 of `set --team`, or of a worker that starts with other settings, at any point; Redis"
+        " loses its data; two hosts with other settings",
         means="limits and event are there, or neither; Redis has those of the database before the next slot",
         tests={
-            "faults/test_team_limit_kills.py": ("test_after_a_kill_redis_has_what_the_database_has",),
+            "faults/test_team_limit_kills.py": (
+                "test_after_a_kill_redis_has_what_the_database_has",
+                "test_a_worker_that_starts_is_killed_with_its_change_and_its_event_or_with_neither",
+            ),
             "engine/test_follow_team_limits.py": (
                 "test_an_emptied_redis_has_what_a_person_set_from_the_first_slot_on",
                 "test_a_late_worker_does_not_bring_back_what_was_before",

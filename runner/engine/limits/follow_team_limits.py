@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from contextlib import suppress
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy.exc import DBAPIError
 
 from runner.db import stored_team_limits
+from runner.db.events import trail
+from runner.db.events.trail import Actor
+from runner.db.runs.stored_options import OptionsChange
+from runner.engine.process.host_id import EMBEDDED
 from runner.engine.process.supervisor import log_failure
 from runner.limiter.limiter import LimiterUnavailable
 from runner.limiter.store import NamedTeamLimits
+from runner.rules.event_kinds import EventKind
 from runner.rules.servers.redis_errors import NOT_REBUILT
+from runner.system_user import user_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +32,7 @@ if TYPE_CHECKING:
     from runner.limiter.hand_over_limits import LimitsHandOver
     from runner.rules.sending.team_limits import VersionedLimits
 
+_CAUSE: Final = "a worker started with changed settings"
 AGAIN_S: Final = 5.0  # also unchanged ones: Redis may have lost its last writes
 
 
@@ -94,12 +103,22 @@ class TeamLimitsFollower:
         self._again_at = asyncio.get_running_loop().time() + AGAIN_S
 
     def _record_start(self, team: str) -> VersionedLimits:
-        settings = self._settings
+        """Record the settings of this host; where they change the limits, with an event of the host."""
+        settings, now_ms = self._settings, self._now_ms()
         with self._database.write() as connection:
             stored_team_limits.lock(connection)
             if team != settings.fingerprint:
                 stored_team_limits.record_team(connection, settings.fingerprint, team)
-            return stored_team_limits.record_start(connection, settings, self._now_ms())
+            before = self.read(connection).limits
+            found = stored_team_limits.record_start(connection, settings, now_ms)
+            change = OptionsChange.between(asdict(before), asdict(found.limits))
+            if change.new:
+                actor = Actor(user=user_name(), host=_shown(settings.host), command="")
+                trail.record_operator_event(
+                    connection, now_ms, EventKind.TEAM_LIMITS, actor=actor, old=change.old, new=change.new,
+                    cause=_CAUSE,
+                )  # fmt: skip
+        return found
 
     def _read(self) -> VersionedLimits:
         try:
@@ -107,3 +126,8 @@ class TeamLimitsFollower:
                 return self.read(connection)
         except DBAPIError as error:
             raise LimiterUnavailable(self._database.explained(error), fault=NOT_REBUILT) from error
+
+
+def _shown(host: str) -> str:
+    """Return the id of a host; for the engine of a state folder, which has none, the name of the machine."""
+    return socket.gethostname() if host == EMBEDDED else host

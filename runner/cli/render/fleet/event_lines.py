@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from runner.db.events.event_log import LoggedEvent
+    from runner.db.events.trail import Actor
 
 _NAME_WIDTH: Final = 30  # so that a line fits with time, id and kind
 _LINES_MAX: Final = 1_000  # of one detail
@@ -26,11 +27,13 @@ _OPTIONS: Final = frozenset(OptionsInForce.__struct_fields__)
 
 
 class EventActor(JsonObject, frozen=True, kw_only=True):
-    """Who gave a command."""
+    """Who gave a command, or the host whose settings a worker started with."""
 
     user: Annotated[str, about("of the system")]
-    host: Annotated[str, about("name of the machine")]
-    command: Annotated[str, about("as it was typed, without secrets and texts of requests")]
+    host: Annotated[str, about("name of the machine, or its id as `workers` shows it")]
+    command: Annotated[
+        str, about("as it was typed, without secrets and texts of requests; empty for settings")
+    ]
 
 
 class EventObject(JsonObject, frozen=True, kw_only=True):
@@ -42,7 +45,7 @@ class EventObject(JsonObject, frozen=True, kw_only=True):
     run: Annotated[int | None, about("id of the run; null where it belongs to none")]
     run_name: Annotated[str | None, about("name of the run or night; null where it is not known any more")]
     cause: Annotated[str, about("why, in words; may be empty")]
-    actor: Annotated[EventActor | None, about("who gave the command; null where none did")]
+    actor: Annotated[EventActor | None, about("who gave the command, or had the settings; else null")]
     old: Annotated[dict[str, Any], about("what the command changed, as it was before, by name")]
     new: Annotated[dict[str, Any], about("what the command changed, as it is since, by name")]
     reason: Annotated[str | None, about("the text of --reason")]
@@ -66,13 +69,18 @@ def _details(event: LoggedEvent) -> list[str]:
     """Return the cause, what changed, the reason and who did it, those that there are."""
     has_more = event.kind == EventKind.PAUSED and event.actor is not None  # the lines below say it, too
     cause = "" if has_more else event.cause
-    who = None if event.actor is None else f"{event.actor.user}@{event.actor.host}: {event.actor.command}"
+    who = None if event.actor is None else _who(event.actor)
     return [
         *([one_line(cause, None)] if cause else []),
         *(["; ".join(change_texts(event.old, event.new))] if event.old or event.new else []),
         *([f'"{one_line(event.reason, None)}"'] if event.reason else []),
         *([f"by {one_line(who, None)}"] if who is not None else []),
     ]
+
+
+def _who(actor: Actor) -> str:
+    by = f"{actor.user}@{actor.host}"
+    return f"{by}: {actor.command}" if actor.command else by
 
 
 def change_texts(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
