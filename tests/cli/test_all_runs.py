@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -75,6 +76,10 @@ def test_all_runs_at_work_are_paused_with_an_event_each(several: Place) -> None:
         ("first", "lunch"),
         ("second", "lunch"),
     ]
+    reasons = [run["reason"] for run in done["runs"]]
+    assert all(re.fullmatch(r"paused by \S+@\S+ at .*: lunch", reason) for reason in reasons), reasons
+    kept = json.loads(several.call("resume --all --dry-run --json").stdout)["runs"]
+    assert [run["reason"] for run in kept if run["name"] in ("first", "second")] == reasons
     again = several.call("pause --all")
     assert (again.code, again.stderr) == (0, "no run is at work: there is nothing to pause\n")
     assert len(changes(several, "paused")) == 2
@@ -135,7 +140,10 @@ def test_the_runs_that_a_user_paused_go_on_in_the_background(tmp_path: Path) -> 
         wait_until(lambda: home.count(ended) == 2, "both have finished")
 
         assert [run["name"] for run in said["runs"]] == ["one", "two"]
-        assert [(run["name"], run["paused_by"]) for run in said["left"]] == [("poor", "budget")]
+        assert [run["reason"] for run in said["runs"]] == ["because", "because"]
+        assert [(run["name"], run["paused_by"], run["reason"]) for run in said["left"]] == [
+            ("poor", "budget", "because")
+        ]
         assert home.query("SELECT state FROM runs WHERE id = 3") == [(RunState.PAUSED,)]
         events = "SELECT run_id FROM run_events WHERE kind = 'started' AND actor IS NOT NULL ORDER BY run_id"
         assert home.query(events) == [(1,), (2,)]

@@ -26,6 +26,9 @@ class AffectedRun(JsonObject, frozen=True, kw_only=True):
 
     run: Annotated[int, about("id of the run")]
     name: Annotated[str, about("name of the run")]
+    reason: Annotated[
+        str | None, about("who paused it, when and why; before it is paused why it waits, else null")
+    ]
 
 
 class LeftRun(JsonObject, frozen=True, kw_only=True):
@@ -35,6 +38,7 @@ class LeftRun(JsonObject, frozen=True, kw_only=True):
     name: Annotated[str, about("name of the run")]
     paused_by: Annotated[PauseReason, about("why it is paused")]
     command: Annotated[str, about("what continues it")]
+    reason: Annotated[str | None, about("why it is paused, in words")]
 
 
 class AffectedRuns(JsonObject, frozen=True, kw_only=True):
@@ -85,7 +89,7 @@ def planned_runs_object(would: str, chosen: Sequence[RunRow], left: Sequence[Run
 
 
 def _affected(changed: Sequence[RunRow]) -> list[AffectedRun]:
-    return [AffectedRun(run=run.id, name=run.name) for run in changed]
+    return [AffectedRun(run=run.id, name=run.name, reason=run.pause_text) for run in changed]
 
 
 def _left(left: Sequence[RunSnapshot]) -> list[LeftRun]:
@@ -95,6 +99,7 @@ def _left(left: Sequence[RunSnapshot]) -> list[LeftRun]:
             name=stored.run.name,
             paused_by=PauseReason(stored.run.pause_reason or ""),
             command=resume_command(stored),
+            reason=stored.run.pause_text,
         )
         for stored in left
     ]

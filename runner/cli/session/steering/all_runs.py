@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from runner.cli.printing import print_json, print_note
@@ -90,10 +91,11 @@ def _in_states(database: Database, states: Sequence[RunState]) -> list[RunRow]:
 
 
 def _pause(database: Database, chosen: Sequence[RunRow], actor: Actor) -> list[RunRow]:
-    """Pause runs; return those that were still at work."""
+    """Pause runs; return those that were still at work, as they are since."""
     now_ms = database.now_ms()
     with database.write() as connection:
-        return [run for run in chosen if pause_run(connection, run, actor, now_ms)]
+        ids = [run.id for run in chosen if pause_run(connection, run, actor, now_ms)]
+        return [run for run in map(partial(runs.find, connection), ids) if run is not None]
 
 
 def _resume(database: Database, run: RunRow, lease: EngineLease, actor: Actor) -> str:
