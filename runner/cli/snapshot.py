@@ -29,12 +29,13 @@ _UNSETTLED: Final = (*_OUTSTANDING, JobState.SUBMITTING, JobState.STORED)
 class LimitsInUse:
     """`busiest`: the model's bucket with the largest share in use; None where nothing was sent.
 
-    `own`: the limits that the run has for itself; None where it has none. `team`: what was set for the team.
+    `own`: the limits that the run has for itself; None where it has none. `team`: what was set for the team;
+    None where Redis does not have it yet.
     """
 
     busiest: BucketUsage | None
     own: BucketView | None
-    team: TeamLimits
+    team: TeamLimits | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,13 +44,15 @@ class Snapshot:
 
     `is_engine_alive`: whether the state folder has an engine; None with shared servers. `is_engine_ending`:
     it only finishes what is in flight. `limits`: the limits and their use; None where they were not read or
-    are not known. `refused_commits`: that the database refuses what workers write.
+    are not known. `stored_team_limits`: what the database has for the team of the API key; None where it was
+    not read, or there is no key. `refused_commits`: that the database refuses what workers write.
     """
 
     stored: RunSnapshot
     is_engine_alive: bool | None
     is_engine_ending: bool = False
     limits: LimitsInUse | None = None
+    stored_team_limits: TeamLimits | None = None
     refused_commits: CommitRefusal | None = None
 
     @property
@@ -66,6 +69,12 @@ class Snapshot:
     def counts(self) -> Mapping[tuple[str, str], int]:
         """Its counters, by kind and key."""
         return self.stored.counts
+
+    @property
+    def team_limits(self) -> TeamLimits | None:
+        """The limits of the team: as they bind at work, else those in the database; None if not known."""
+        bind = None if self.limits is None else self.limits.team
+        return self.stored_team_limits if bind is None else bind
 
     @property
     def has_stopped(self) -> bool:

@@ -26,9 +26,15 @@ _SCRIPT: Final = "team_limits"
 
 def read_handed_over(redis: Redis, fingerprint: str) -> TeamLimits:
     """Return the limits that bind the team of an API key. Raises what the connection raises."""
-    found = redis.hmget(team_key(name_of_team(redis, fingerprint) or fingerprint), ["rpm", "tpm"])
+    return find_handed_over(redis, fingerprint) or TeamLimits()
+
+
+def find_handed_over(redis: Redis, fingerprint: str) -> TeamLimits | None:
+    """Return the same; None where no limits were handed over yet, also none that are not set."""
+    key = team_key(name_of_team(redis, fingerprint) or fingerprint)
+    version, *found = redis.hmget(key, ["version", "rpm", "tpm"])
     rpm, tpm = (None if value is None else int(value) for value in found)
-    return TeamLimits(rpm=rpm, tpm=tpm)
+    return None if version is None else TeamLimits(rpm=rpm, tpm=tpm)
 
 
 def hand_over(redis_url: str, fingerprint: str, team: str | None, found: VersionedLimits) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from redis import Redis
 from redis.exceptions import RedisError
 
-from runner.limiter.hand_over_limits import read_handed_over
+from runner.limiter.hand_over_limits import find_handed_over
 from runner.limiter.store import (
     CLOCK_KEY,
     EPOCH_KEY,
@@ -73,10 +73,13 @@ class UsageReader:
         with _reported():
             return read_view(self._view(keys=view_keys(run), args=[self._window_us]))
 
-    def read_team(self) -> TeamLimits:
-        """Return the limits that were set for the team, as they bind now. Raises LimiterUnavailable."""
+    def read_team(self) -> TeamLimits | None:
+        """Return the limits that were set for the team, as they bind now; None before they were handed over.
+
+        Raises LimiterUnavailable.
+        """
         with _reported():
-            return read_handed_over(self._redis, self._fingerprint or "")
+            return find_handed_over(self._redis, self._fingerprint or "")
 
     def _usage(self, state: str) -> BucketUsage:
         reply = self._view(keys=[state, f"{state}{_LOG}", CLOCK_KEY], args=[self._window_us])

@@ -178,6 +178,18 @@ def test_status_shows_the_same_numbers_as_list_and_summary(answered: Place) -> N
     assert "1 answer waits at xAI until" in answered.call("status").stdout
 
 
+def test_status_names_the_commands_for_failed_jobs(answered: Place, place: Place) -> None:
+    """Which list them and send them again; both work, and there is no such line where none has failed."""
+    line = "  1 failed: runner jobs 1 --state failed; again: runner retry 1 --failed"
+    assert line in answered.call("status 1").stdout.splitlines()
+    assert "r-2" in answered.call("jobs 1 --state failed").stdout
+    assert "would send 1 job of run 1 again" in answered.call("retry 1 --failed --dry-run").output
+
+    place.write("jobs.jsonl", GOOD % (1, 1))
+    place.call("load jobs.jsonl")
+    assert "failed" not in place.call("status 1").stdout
+
+
 def test_show_prints_the_history_of_a_job_and_raw_its_bytes(answered: Place) -> None:
     """The bytes exactly as received, without an added line feed."""
     story = answered.call("show jobs r-1").stdout

@@ -193,6 +193,31 @@ def test_limits_that_no_worker_knows_yet_come_from_this_machine(team: Team) -> N
     assert "no API key is set" in team.call("set --team", 2)[1]
 
 
+def test_status_knows_the_limits_that_redis_does_not_have(team: Team) -> None:
+    """They come from the database: before a worker has started, and where Redis does not answer."""
+
+    def shown() -> object:
+        return json.loads(team.call("status --json")[0])["team_limit"]
+
+    write_jobs(team.folder / "jobs.jsonl", 1)
+    team.call("load jobs.jsonl")
+    assert shown() == {"requests_max": None, "tokens_max": None}
+    team.call("set --team --rpm 480 --tpm none")
+    with Redis.from_url(team.redis_url) as redis:
+        redis.flushall()
+    assert shown() == {"requests_max": 480, "tokens_max": 0}
+    assert "480 requests a minute, no limit of tokens to each model" in team.call("status")[0]
+
+    redis_url, team.env["RUNNER_REDIS_URL"] = team.redis_url, "redis://127.0.0.1:1/0"
+    team.call("set --team --rpm 90")
+    assert shown() == {"requests_max": 90, "tokens_max": 0}
+    team.env["RUNNER_REDIS_URL"] = redis_url
+    team.call("set --team --rpm 60")
+    assert shown() == {"requests_max": 60, "tokens_max": 0}
+    del team.env["XAI_API_KEY"]
+    assert shown() is None
+
+
 def test_default_goes_back_to_the_limits_of_the_models(team: Team) -> None:
     """As where none was ever set; the other limit stays."""
     team.call("set --team --rpm 480 --tpm none")

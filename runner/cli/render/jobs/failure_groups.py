@@ -53,6 +53,12 @@ def failure_lines(summary: RunSummary) -> list[str]:
     return ["", "failures", *layout.indented([*group_lines(groups, summary.run), *rest])]
 
 
+def failed_line(summary: RunSummary) -> str:
+    """Return how many jobs have failed, what lists them and what sends them again; "" for none."""
+    failed, run = summary.counts.failed, summary.run
+    return f"{failed:,} failed: runner jobs {run} --state failed; again: {_retry(run)}" if failed else ""
+
+
 def group_lines(groups: Sequence[FailureGroup], run_id: int) -> list[str]:
     """Return the groups: a line each, what it means, and its command; the commands can be typed."""
     rows = [
@@ -74,12 +80,16 @@ def group_lines(groups: Sequence[FailureGroup], run_id: int) -> list[str]:
 def _groups(summary: RunSummary) -> Iterator[FailureGroup]:
     run, has_rows = summary.run, summary.rows is not UNSET
     for code, n in summary.errors.by_code.items():
-        command = f"runner retry {run} --failed --code {text.shell_word(plain(code))}"
+        command = f"{_retry(run)} --code {text.shell_word(plain(code))}"
         if has_rows and code == INVALID:
             command = f"runner retry {run} --status {RowStatus.INVALID}"
         yield FailureGroup(code, n, summary.examples.get(code), command)
     if summary.rows is not UNSET:
         yield from _other_rows(summary, summary.rows)
+
+
+def _retry(run_id: int) -> str:
+    return f"runner retry {run_id} --failed"
 
 
 def _other_rows(summary: RunSummary, rows: LabeledRowCounts) -> Iterator[FailureGroup]:

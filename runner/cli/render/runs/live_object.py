@@ -14,10 +14,11 @@ from runner.rules.states import JobState
 from runner.rules.summary_object import Jobs, RunNumbers
 
 if TYPE_CHECKING:
-    from runner.cli.snapshot import LimitsInUse, Snapshot
+    from runner.cli.snapshot import Snapshot
     from runner.db.runs.run_row import RunRow
     from runner.limiter.limits import BucketView
     from runner.limiter.usage import BucketUsage
+    from runner.rules.sending.team_limits import TeamLimits
 
 
 class JobsByState(JsonObject, frozen=True, kw_only=True):
@@ -116,7 +117,7 @@ class LiveRun(RunNumbers, frozen=True, kw_only=True):
     own_limit: Annotated[
         OwnLimitUse | None, about("the run's own limits; null where it has none, or nobody knows their use")
     ]
-    team_limit: Annotated[TeamMinuteLimits | None, about("the limits of the team; null where nobody knows")]
+    team_limit: Annotated[TeamMinuteLimits | None, about("the limits of the team; null without an API key")]
     no_worker: NoWorker
     refused_commits: WorkersRefused
     options: Annotated[OptionsInForce, about("what flags and `set` said; it stays with the run")]
@@ -145,7 +146,7 @@ def live_object(snapshot: Snapshot) -> LiveRun:
         workers=snapshot.stored.heartbeats.alive if is_shared else None,
         limit=None if limits is None or limits.busiest is None else _limit(limits.busiest),
         own_limit=None if limits is None or limits.own is None else _own_limit(limits.own, snapshot.run),
-        team_limit=None if limits is None else _team_limit(limits),
+        team_limit=None if snapshot.team_limits is None else _team_limit(snapshot.team_limits),
         no_worker=no_worker_object(snapshot),
         refused_commits=refused_commits_object(snapshot),
         options=options_object(snapshot.run.options),
@@ -180,8 +181,8 @@ def _own_limit(view: BucketView, run: RunRow) -> OwnLimitUse:
     )
 
 
-def _team_limit(limits: LimitsInUse) -> TeamMinuteLimits:
-    return TeamMinuteLimits(requests_max=limits.team.rpm, tokens_max=limits.team.tpm)
+def _team_limit(limits: TeamLimits) -> TeamMinuteLimits:
+    return TeamMinuteLimits(requests_max=limits.rpm, tokens_max=limits.tpm)
 
 
 def _limit(usage: BucketUsage) -> LimitUse:

@@ -82,7 +82,7 @@ def projected_cost(snapshot: Snapshot) -> str | None:
 
 def limit_lines(snapshot: Snapshot) -> list[str]:
     """Return the limits that bind a run, and their use within the last minute; those that are known."""
-    team = None if snapshot.limits is None else team_limits_text(snapshot.limits.team)
+    team = None if snapshot.team_limits is None else team_limits_text(snapshot.team_limits)
     limits = (limit_usage_text(snapshot), team, own_limit_text(snapshot))
     return [limit for limit in limits if limit]
 

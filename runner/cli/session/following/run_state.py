@@ -9,6 +9,7 @@ from runner.cli.snapshot import Snapshot
 from runner.db.evaluation import night_runs
 from runner.db.runs import run_snapshot, runs
 from runner.db.runs.run_snapshot import Part
+from runner.embedded.read_team_limits import read_team_limits
 from runner.embedded.state_folder import StateFolder
 from runner.rules.errors import UsageError
 from runner.rules.states import RunState
@@ -46,12 +47,17 @@ def read_present(settings: Settings, database: Database, run_id: int, parts: Par
 def snapshot_of(
     settings: Settings, connection: Connection, run_id: int, parts: Part = Part.NUMBERS
 ) -> Snapshot:
-    """Read a run in the transaction of a connection. Raises RunRemoved."""
+    """Read a run in the transaction of a connection; for its object also what is set for the team.
+
+    Raises RunRemoved.
+    """
     engine = _engine_facts(settings)
     stored = run_snapshot.read(connection, run_id, parts)
     if stored is None:
         raise RunRemoved(run_id)
-    return Snapshot(stored=stored, **engine)
+    has_team = Part.OBJECT in parts and settings.api_key is not None
+    limits = read_team_limits(connection, settings) if has_team else None
+    return Snapshot(stored=stored, stored_team_limits=limits, **engine)
 
 
 def snapshots_of_all(settings: Settings, connection: Connection, now_ms: int) -> list[Snapshot]:
