@@ -6,7 +6,13 @@ from typing import Final
 
 import pytest
 
-from runner.rules.sending.team_limits import RecordedSetting, TeamLimits, changed_settings, with_settings
+from runner.rules.sending.team_limits import (
+    RecordedSetting,
+    TeamLimits,
+    changed_settings,
+    hosts_of,
+    with_settings,
+)
 
 A600: Final = RecordedSetting(host="a", name="rpm", value=600, version=1)
 B600: Final = RecordedSetting(host="b", name="rpm", value=600, version=2)
@@ -53,3 +59,20 @@ def test_each_limit_has_words_of_its_own() -> None:
     settings = TeamLimits(rpm=700, tpm=9_000)
     assert changed_settings([A600, tokens], "a", settings) == ("rpm",)
     assert with_settings(before, [A600, tokens], "a", settings) == TeamLimits(rpm=700, tpm=1_000)
+
+
+@pytest.mark.parametrize(
+    ("limit", "hosts"),
+    [(9, ("b", "c")), (7, ()), (5, ()), (None, ())],
+    ids=["newest", "older", "other", "none"],
+)
+def test_a_limit_comes_from_the_settings_that_were_changed_last(
+    limit: int | None, hosts: tuple[str, ...]
+) -> None:
+    """A limit that another host's settings had before, or none have, was set by a person."""
+    known = [
+        RecordedSetting(host=host, name="rpm", value=value, version=version)
+        for host, value, version in (("a", 7, 1), ("b", 9, 2), ("c", 9, 3))
+    ]
+    other = RecordedSetting(host="d", name="tpm", value=9, version=4)
+    assert hosts_of(limit, [*known, other], "rpm") == hosts
