@@ -31,7 +31,8 @@ TEAM_LIMITS: Final = (("--rpm", "1200"), ("--rpm", "none"), ("--tpm", "3000000")
 LATE_S: Final = 60.0  # beside servers that do not answer, a command waits for them
 EVENTS: Final = """
 SELECT id, kind, old, new, reason, run_id FROM run_events WHERE actor IS NOT NULL
-UNION ALL SELECT id, kind, old, new, reason, NULL FROM operator_events ORDER BY 1
+UNION ALL SELECT id, kind, old, new, reason, NULL FROM operator_events
+WHERE cause <> 'a worker started with changed settings' ORDER BY 1
 """
 
 

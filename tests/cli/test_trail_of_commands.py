@@ -33,6 +33,7 @@ READING: Final = {
 EVENTS: Final = (
     "SELECT 'run', id, kind, actor, old, new, reason FROM run_events WHERE actor IS NOT NULL"
     " UNION ALL SELECT 'operator', id, kind, actor, old, new, reason FROM operator_events"
+    " WHERE cause <> 'a worker started with changed settings'"
 )
 TABLE: Final = "review\n" + "".join(f"text {n}\n" for n in range(4))
 REASON: Final = ("--reason", "the disk is \x1b[31mfull")
