@@ -115,9 +115,14 @@ class TeamLimitsFollower:
             if change.new:
                 actor = Actor(user=user_name(), host=_shown(settings.host), command="")
                 trail.record_operator_event(
-                    connection, now_ms, EventKind.TEAM_LIMITS, actor=actor, old=change.old, new=change.new,
+                    connection,
+                    now_ms,
+                    EventKind.TEAM_LIMITS,
+                    actor=actor,
+                    old=change.old,
+                    new=change.new,
                     cause=_CAUSE,
-                )  # fmt: skip
+                )
         return found
 
     def _read(self) -> VersionedLimits:
