@@ -4,6 +4,11 @@ A guard is an `if` or `elif` whose block ends with `return`, `raise`, `continue`
 room (tests/engine or tests/limiter) should turn red without it. `make guards` draws 20 and writes the table
 to docs/guards.md. A guard that stays green is told with its text: either a test is missing, or the code does
 the same without it (an equivalent mutant), which a person decides.
+
+A test gets 60 s, and all tests of a room altered_copy.WITHIN_S. Longer, and the guard is `red (hangs)`: code
+that waits for ever without its guard is noticed as well.
+
+Other folders are drawn from when they are named: `random_guards.py --count 8 runner/db runner/rules/sending`.
 """
 
 from __future__ import annotations
@@ -24,7 +29,9 @@ import guards_page
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-ROOMS: Final = ("engine", "limiter")
+    from altered_copy import Failure
+
+FOLDERS: Final = ("runner/engine", "runner/limiter")
 COUNT: Final = 20
 EXITS: Final = (ast.Return, ast.Raise, ast.Continue, ast.Break)
 HEAD: Final = f"""{guards_page.DRAWN}
@@ -54,9 +61,13 @@ class FoundGuard:
 
     @property
     def tests(self) -> str:
-        """Return the pytest arguments of its room. A test that hangs without the guard ends its process."""
-        flags = "-m 'not soak' -p no:randomly -n 2 --dist loadgroup -o timeout=120 -o timeout_method=thread"
-        return f"tests/{Path(self.file).parent.name} {flags}"
+        """Return the pytest arguments of its room.
+
+        A test that hangs ends its process, which must not be replaced: xdist would wait for the new one, and
+        with -x for ever.
+        """
+        flags = "-m 'not soak' -p no:randomly -n 2 --dist loadgroup -o timeout=60 -o timeout_method=thread"
+        return f"tests/{Path(self.file).parts[1]} {flags} --max-worker-restart=0"
 
     def without(self) -> str:
         """Return the file's text with a condition that is never true."""
@@ -95,13 +106,14 @@ def names_values(test: ast.expr) -> bool:
     return any(isinstance(node, ast.NamedExpr) for node in ast.walk(test))
 
 
-def all_guards() -> list[FoundGuard]:
-    """Return the guards of all rooms, in the order of their files and lines."""
+def all_guards(folders: Sequence[str] = FOLDERS) -> list[FoundGuard]:
+    """Return the guards of folders and those in them, in the order of their files and lines."""
+    root = altered_copy.ROOT
     return [
         guard
-        for room in ROOMS
-        for path in sorted((altered_copy.ROOT / "runner" / room).glob("*.py"))
-        for guard in guards_in(f"runner/{room}/{path.name}", path.read_text(encoding="utf-8"))
+        for folder in folders
+        for path in sorted((root / folder).rglob("*.py"))
+        for guard in guards_in(f"{path.relative_to(root)}", path.read_text(encoding="utf-8"))
     ]
 
 
@@ -111,41 +123,42 @@ def draw(guards: Sequence[FoundGuard], seed: int, count: int) -> list[FoundGuard
     return sorted(chosen, key=lambda guard: (guard.file, guard.start))
 
 
-def outcome_of(first: str | None) -> str:
-    """Return red when a test failed, green when all passed, and that there is no outcome otherwise."""
-    if first == altered_copy.HANGS:
-        return "none"
-    return "red" if first else "green"
+def outcome_of(first: Failure | None) -> str:
+    """Return red when a test failed or did not end, green when all passed."""
+    if first is None:
+        return "green"
+    return "red (hangs)" if first.hangs else "red"
 
 
-def part_of_page(seed: int, outcomes: Sequence[tuple[FoundGuard, str | None]]) -> str:
+def part_of_page(seed: int, outcomes: Sequence[tuple[FoundGuard, Failure | None]]) -> str:
     """Return the part of docs/guards.md with the guards and the first test that failed without each."""
     rows = [
         f"| `{guard.file}` | {guard.line} | `{guards_page.cell(guard.text)}`"
-        f" | {outcome_of(first)} | {guards_page.test_name(first or 'none')} |\n"
+        f" | {outcome_of(first)} | {guards_page.test_name(first.test if first else 'none')} |\n"
         for guard, first in outcomes
     ]
-    red = sum(outcome_of(first) == "red" for _, first in outcomes)
+    red = sum(first is not None for _, first in outcomes)
     return HEAD.format(seed=seed, count=len(outcomes), red=red) + "".join(rows)
 
 
 def main() -> int:
-    """Print the seed and each outcome; write the page when no other number than COUNT was asked for."""
+    """Print the seed and each outcome; write the page when neither COUNT nor FOLDERS were changed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("folders", nargs="*", default=FOLDERS, help="other folders write no page")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     parser.add_argument("--count", type=int, default=COUNT, help="another number writes no page")
     asked = parser.parse_args()
-    guards = all_guards()
+    guards = all_guards(asked.folders)
     chosen = draw(guards, asked.seed, asked.count)
     sys.stdout.write(f"seed {asked.seed}: {len(chosen)} of {len(guards)} guards\n")
-    outcomes: list[tuple[FoundGuard, str | None]] = []
+    outcomes: list[tuple[FoundGuard, Failure | None]] = []
     for guard in chosen:
         first = altered_copy.first_failure(guard.file, guard.without(), guard.tests)
         outcomes.append((guard, first))
-        outcome = f"{outcome_of(first)}, {first}" if first else "GREEN"
+        outcome = f"{outcome_of(first)}, {first.test}" if first else "GREEN"
         sys.stdout.write(f"{guard.file}:{guard.line}: if {guard.text}: {outcome}\n")
         sys.stdout.flush()
-    if asked.count == COUNT:
+    if asked.count == COUNT and asked.folders == FOLDERS:
         guards_page.write_drawn(part_of_page(asked.seed, outcomes))
     return 0
 

@@ -32,8 +32,11 @@ def take_away(guard: Guard) -> str | None:
         f"{guard.name}: {guard.file} holds its text {text.count(guard.old)} times"
     )
     first = altered_copy.first_failure(guard.file, text.replace(guard.old, guard.new), guard.tests)
-    assert first not in (altered_copy.NOT_RUN, altered_copy.HANGS), f"{guard.name}: {first}"
-    return first
+    if first is None:
+        return None
+    assert first.test != altered_copy.NOT_RUN, f"{guard.name}: {first.test}"
+    assert not first.hangs, f"{guard.name}: hangs, {first.test}"
+    return first.test
 
 
 def main() -> int:

@@ -54,6 +54,13 @@ def test_a_guard_is_an_if_that_leaves_its_block() -> None:
     assert third == MODULE.replace('(found := job.strip()) == ""', "((found := job.strip()) == '') and False")
 
 
+def test_guards_are_found_in_folders_of_folders_and_run_the_tests_of_their_room() -> None:
+    """Else nearly none would be left to draw when a room gets folders."""
+    guards = [guard for guard in all_guards() if guard.file.startswith("runner/engine/collecting/")]
+    assert guards
+    assert {guard.tests.split()[0] for guard in guards} == {"tests/engine"}
+
+
 def test_a_seed_draws_the_same_guards_again() -> None:
     """And another one others; all can be taken away."""
     guards = all_guards()
