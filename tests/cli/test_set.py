@@ -158,6 +158,17 @@ def test_what_cannot_be_set_is_refused(place: Place, words: str, what: str) -> N
     assert options(place) == before
 
 
+def test_a_value_that_a_run_has_already_leaves_no_event(place: Place) -> None:
+    """Only a change does: the trail says who changed what, and here nobody did."""
+    for _ in range(2):
+        assert place.call("set 1 --rpm 60").code == 0
+    database = Database(f"sqlite:///{place.home / 'runner.db'}")
+    trail = trail_of(database)
+    database.close()
+
+    assert [(found.old, found.new) for found in trail if found.kind == "set"] == [({"rpm": None}, {"rpm": 60})]
+
+
 def test_a_budget_needs_the_price_of_every_model(tmp_path: Path) -> None:
     """As where a run is started."""
     place = Place(tmp_path)
