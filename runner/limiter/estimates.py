@@ -52,7 +52,7 @@ class TokenRatio:
     @property
     def ratio(self) -> float:
         """Return the factor for token estimates."""
-        if self.estimated <= 0 or self.actual <= 0:
+        if self.estimated <= 0:
             return FIRST_RATIO
         return (self.actual + self.caution * FIRST_RATIO) / (self.estimated + self.caution)
 

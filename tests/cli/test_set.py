@@ -7,11 +7,17 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from actors import trail_of
+from actors import ANN, trail_of
+from run_driver import new_run
+from sqlalchemy import text
 from test_commands import GOOD, Place
 
 from runner.cli.render.runs.option_text import option_text
+from runner.cli.session.following.run_state import RunRemoved
+from runner.cli.session.steering.change_options import change_options
+from runner.db.runs import removal
 from runner.db.session import Database
+from runner.rules.states import RunState
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -166,7 +172,9 @@ def test_a_value_that_a_run_has_already_leaves_no_event(place: Place) -> None:
     trail = trail_of(database)
     database.close()
 
-    assert [(found.old, found.new) for found in trail if found.kind == "set"] == [({"rpm": None}, {"rpm": 60})]
+    assert [(found.old, found.new) for found in trail if found.kind == "set"] == [
+        ({"rpm": None}, {"rpm": 60})
+    ]
 
 
 def test_a_budget_needs_the_price_of_every_model(tmp_path: Path) -> None:
@@ -237,6 +245,22 @@ def test_a_run_in_any_state_can_be_changed(place: Place) -> None:
     assert json.loads(place.call("status 1 --json").stdout)["state"] == "cancelled"
 
     assert place.call("set 1 --rpm 60").stdout == "rpm not set -> 60\n"
+
+
+@pytest.mark.parametrize("is_gone", [False, True])
+def test_a_run_that_is_removed_meanwhile_is_not_changed(database: Database, *, is_gone: bool) -> None:
+    """Another command may begin with that, or end it, after this one has found the run."""
+    run_id = new_run(database, 1).run_id
+    with database.write() as connection:
+        connection.execute(text("UPDATE runs SET state = 'ready'"))
+        assert removal.begin(connection, run_id, RunState.READY)
+    if is_gone:
+        removal.remove(database, run_id)
+
+    with pytest.raises(RunRemoved):
+        change_options(database, ANN, run_id, {"rpm": 60})
+
+    assert trail_of(database) == []
 
 
 def test_a_command_of_the_user_is_shown_without_secrets(place: Place) -> None:

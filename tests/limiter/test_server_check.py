@@ -60,15 +60,18 @@ def test_the_cure_is_enough_and_nothing_is_changed(redis_server: RedisServer) ->
         assert client.keys("*") == []
 
 
-def test_a_replica_takes_no_writes(redis_server: RedisServer) -> None:
-    """It is a failure, not a warning: no run works with it."""
+@pytest.mark.parametrize("read_only", ["yes", "no"])
+def test_a_replica_takes_no_writes(redis_server: RedisServer, read_only: str) -> None:
+    """It is a failure, not a warning: no run works with it. One that takes them loses them again."""
     with redis_server.client() as client:
+        client.config_set("replica-read-only", read_only)
         client.replicaof("127.0.0.1", "1")
         try:
             with pytest.raises(LimiterUnavailable, match="Redis is a replica"):
                 server_check.inspect(redis_server.url)
         finally:
             client.replicaof("NO", "ONE")
+            client.config_set("replica-read-only", "yes")
 
 
 def test_a_full_server_takes_no_writes(redis_server: RedisServer) -> None:
