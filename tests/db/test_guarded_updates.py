@@ -14,10 +14,12 @@ from sqlalchemy import text
 
 from runner.db import bulk, statements
 from runner.db.counts import run_series, uncertain_costs
+from runner.db.counts.counters import Deltas
 from runner.db.jobs.job_ids import JOBS_MAX, job_id
 from runner.db.moves import attempts, guarded_update, user_moves
 from runner.db.moves.guarded_update import GuardedUpdate, MoveRow
 from runner.db.workers import leases
+from runner.rules.errors import Bug
 from runner.rules.sending.failure_pause import INVALID
 from runner.rules.states import FINAL, TRANSITIONS, Event, JobState
 
@@ -50,6 +52,14 @@ BY_KEY: Final = {  # in a plan, by table and whether it is of SQLite
 JOBS: Final = 300  # in the table: PostgreSQL has no statistics of it, as in the first minute of a run
 
 by_name = pytest.mark.parametrize("update", UPDATES.values(), ids=UPDATES)
+
+
+def test_an_event_of_another_update_is_a_bug(database: Database) -> None:
+    """It may lead to the same state, and would be counted as what it is not."""
+    with database.write() as connection, pytest.raises(Bug):
+        guarded_update.LOST.run(
+            connection, Event.NOT_SENT, [MoveRow(id=1, target=JobState.PENDING)], Deltas(0)
+        )
 
 
 @by_name

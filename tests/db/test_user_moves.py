@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from actors import event_of, trail_of
 from live_runner import wait_until
+from psycopg.errors import DeadlockDetected, LockNotAvailable
 from run_driver import NOW_MS, RunDriver, new_run, received, requeue_row, settled, unread
 from servers import has_waiting_statement
 from sqlalchemy import text
@@ -242,3 +243,23 @@ def test_a_retry_with_another_model_that_crosses_a_worker_is_done_again(postgres
     assert (driver.state(job), driver.row(job).model) == (JobState.PENDING, "grok-4.5")
     assert not driver.recount().items() - driver.counts().items()
     assert [found.new for found in trail_of(postgres_database)] == [{"jobs": 1}], "it is on record once"
+
+
+@pytest.mark.parametrize(
+    ("cause", "tries"), [(DeadlockDetected(), user_moves._DEADLOCKS_MAX), (LockNotAvailable(), 1)]
+)
+def test_only_a_deadlock_is_tried_again_and_not_for_ever(
+    database: Database, cause: Exception, tries: int
+) -> None:
+    """The user sees what the database said."""
+    tried: list[Deltas] = []
+
+    def fails(_: object, deltas: Deltas) -> None:
+        tried.append(deltas)
+        raise OperationalError("UPDATE jobs", {}, cause)
+
+    with pytest.raises(OperationalError) as raised:
+        user_moves.move_chunk(database, fails)
+
+    assert raised.value.orig is cause
+    assert len(tried) == tries
