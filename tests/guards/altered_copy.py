@@ -69,9 +69,14 @@ def _run(folder: Path, tests: str) -> tuple[int, str]:
     }
     words = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *shlex.split(tests)]
     with subprocess.Popen(
-        words, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        words,
+        cwd=folder,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
         process_group=0,
-    ) as running:  # fmt: skip
+    ) as running:
         try:
             output, _ = running.communicate(timeout=WITHIN_S)
         except BaseException:  # Ctrl-C too
