@@ -24,13 +24,11 @@ if TYPE_CHECKING:
 _SCRIPT: Final = "team_limits"
 
 
-def read_handed_over(redis: Redis, fingerprint: str) -> TeamLimits:
-    """Return the limits that bind the team of an API key. Raises what the connection raises."""
-    return find_handed_over(redis, fingerprint) or TeamLimits()
+def read_handed_over(redis: Redis, fingerprint: str) -> TeamLimits | None:
+    """Return the limits that bind the team of an API key; None where none were handed over yet.
 
-
-def find_handed_over(redis: Redis, fingerprint: str) -> TeamLimits | None:
-    """Return the same; None where no limits were handed over yet, also none that are not set."""
+    Raises what the connection raises.
+    """
     key = team_key(name_of_team(redis, fingerprint) or fingerprint)
     version, *found = redis.hmget(key, ["version", "rpm", "tpm"])
     rpm, tpm = (None if value is None else int(value) for value in found)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from redis import Redis
 from redis.exceptions import RedisError
 
-from runner.limiter.hand_over_limits import find_handed_over
+from runner.limiter.hand_over_limits import read_handed_over
 from runner.limiter.store import (
     CLOCK_KEY,
     EPOCH_KEY,
@@ -79,7 +79,7 @@ class UsageReader:
         Raises LimiterUnavailable.
         """
         with _reported():
-            return find_handed_over(self._redis, self._fingerprint or "")
+            return read_handed_over(self._redis, self._fingerprint or "")
 
     def _usage(self, state: str) -> BucketUsage:
         reply = self._view(keys=[state, f"{state}{_LOG}", CLOCK_KEY], args=[self._window_us])

@@ -290,12 +290,29 @@ def test_the_use_of_the_busiest_limit_is_in_the_object(
     used, unknown = capsys.readouterr().out.splitlines()
     assert (
         '"limit":{"model":"grok-4.3","requests":3,"requests_max":1800,"tokens":3054,"tokens_max":10000000,'
-        '"paused_s":0.0}'
+        '"paused_s":0.0,"share":1.0}'
     ) in used
     assert '"limit":null' in unknown
     assert limit_usage_text(replace(seen, limits=limits)) == (
         "3 of 1,800 requests, 3,054 of 10.0M tokens a minute (grok-4.3, all runs)"
     )
+
+
+def test_a_limit_that_429s_have_lowered_says_so(database: Database) -> None:
+    """Else nobody knows why a run is slow; not where it is used whole, or where there is none."""
+    seen = snapshot_of_run(database, new_run(database, 1).run_id)
+    view = BucketView(rpm=1_800, tpm=None, rps=None, requests=3, tokens=54, paused_s=0.0, share=0.09)
+
+    def lines(view: BucketView) -> list[str]:
+        limits = LimitsInUse(busiest=BucketUsage("grok-4.3", view), own=None, team=TeamLimits())
+        return limit_lines(replace(seen, limits=limits))
+
+    assert lines(view) == [
+        "3 of 1,800 requests, 54 tokens a minute (grok-4.3, all runs)",
+        "after 429s at most 9% of that limit is used; it grows back by itself",
+    ]
+    assert len(lines(replace(view, share=1.0))) == 1
+    assert len(lines(replace(view, rpm=None))) == 1
 
 
 def test_the_own_limit_of_a_run_and_that_of_the_team_are_shown(

@@ -60,7 +60,7 @@ class Team:
     def limits(self) -> TeamLimits:
         """Return the limits in the database; those in Redis are the same."""
         with Redis.from_url(self.redis_url) as redis:
-            in_redis = read_handed_over(redis, FINGERPRINT)
+            in_redis = read_handed_over(redis, FINGERPRINT) or TeamLimits()
         assert in_redis == self.stored()
         return in_redis
 

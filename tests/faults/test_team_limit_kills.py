@@ -21,12 +21,12 @@ from runner.db.events import event_log
 from runner.limiter.hand_over_limits import read_handed_over
 from runner.limiter.team_names import KEY as TEAMS_KEY
 from runner.rules.secret import Secret
+from runner.rules.sending.team_limits import TeamLimits
 
 if TYPE_CHECKING:
     from valkey_server import ValkeyServer
 
     from runner.db.session import Database
-    from runner.rules.sending.team_limits import TeamLimits
 
 FINGERPRINT: Final = Secret(KEY).fingerprint
 POINTS: Final = Path(points_file)
@@ -116,7 +116,7 @@ def test_after_a_kill_redis_has_what_the_database_has(
 
     def in_redis() -> TeamLimits:
         with Redis.from_url(server.url) as redis:
-            return read_handed_over(redis, FINGERPRINT)
+            return read_handed_over(redis, FINGERPRINT) or TeamLimits()
 
     with Redis.from_url(server.url) as redis:
         redis.flushall()

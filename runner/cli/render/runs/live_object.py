@@ -58,6 +58,7 @@ class LimitUse(JsonObject, frozen=True, kw_only=True):
     tokens: Annotated[int, about("used")]
     tokens_max: Annotated[int | None, about("allowed; null is no limit")]
     paused_s: Annotated[float, about("for how long the API asked to wait")]
+    share: Annotated[float, about("part of the limits that may be used; less than 1 after 429s")]
 
 
 class OwnLimitUse(JsonObject, frozen=True, kw_only=True):
@@ -195,4 +196,5 @@ def _limit(usage: BucketUsage) -> LimitUse:
         tokens=view.tokens,
         tokens_max=view.tpm,
         paused_s=round(view.paused_s, 1),
+        share=view.share,
     )

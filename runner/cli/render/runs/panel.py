@@ -51,6 +51,9 @@ def _facts(snapshot: Snapshot, throughput: Throughput, recent_refusals: int) -> 
     limit = progress.limit_usage_text(snapshot)
     if limit:
         yield "limit", limit
+    lowered = progress.lowered_limit_text(snapshot)
+    if lowered:
+        yield "", lowered
     own = progress.own_limit_text(snapshot)
     if own:
         yield "own", own

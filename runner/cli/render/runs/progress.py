@@ -83,7 +83,7 @@ def projected_cost(snapshot: Snapshot) -> str | None:
 def limit_lines(snapshot: Snapshot) -> list[str]:
     """Return the limits that bind a run, and their use within the last minute; those that are known."""
     team = None if snapshot.team_limits is None else team_limits_text(snapshot.team_limits)
-    limits = (limit_usage_text(snapshot), team, own_limit_text(snapshot))
+    limits = (limit_usage_text(snapshot), lowered_limit_text(snapshot), team, own_limit_text(snapshot))
     return [limit for limit in limits if limit]
 
 
@@ -95,6 +95,16 @@ def limit_usage_text(snapshot: Snapshot) -> str | None:
     used = _used(("requests", view.requests, view.rpm), ("tokens", view.tokens, view.tpm))
     waits = f"; the API asked to wait {text.duration(view.paused_s)}" if view.paused_s >= 1 else ""
     return f"{used} a minute ({one_line(model, _MODEL_LENGTH)}, all runs){waits}"
+
+
+def lowered_limit_text(snapshot: Snapshot) -> str | None:
+    """Return how much of the model's limits is used at most after 429s; None where it is all."""
+    if snapshot.limits is None or snapshot.limits.busiest is None:
+        return None
+    view = snapshot.limits.busiest.view
+    if view.share >= 1 or not (view.rpm or view.tpm):
+        return None
+    return f"after 429s at most {view.share:.0%} of that limit is used; it grows back by itself"
 
 
 def own_limit_text(snapshot: Snapshot) -> str | None:
