@@ -69,8 +69,8 @@ def test_a_run_goes_on_by_the_command_that_a_raised_budget_names(tmp_path: Path)
 
         status = home.start("status", "1")
         assert status.wait() == 0
-        line = status.out.read_text().splitlines()[-1]
-        cause, _, command = line.rpartition("; runner ")
+        shown = " ".join(status.out.read_text().split())
+        cause, _, command = shown.rpartition("; to continue: runner ")
         assert cause.endswith("its budget is $5.00 now")
         assert home.start(*command.split()).wait() == 0
         assert simulator.books()["accepted"] == 3
