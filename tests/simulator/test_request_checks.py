@@ -248,7 +248,7 @@ def test_image_models_are_listed_with_the_price_of_an_image(simulator: Simulator
     assert card in images
     assert card["image_price"] == 6
     medium = {"quality": "medium", "resolution": "1k", "price_per_image": 6 * 10**8}
-    assert medium in card["price_basis"]
+    assert medium in card["pricing"]
     cheapest = simulator.call("GET", "/v1/models/grok-imagine-image-2026-03-02").json
     assert cheapest["id"] == "grok-imagine-image"
     chat = [one["id"] for one in simulator.call("GET", "/v1/language-models").json["models"]]
