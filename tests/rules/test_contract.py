@@ -324,6 +324,16 @@ def test_check_never_raises(content: str) -> None:
     assert len(checked.error.encode()) < 4 * ERROR_CHARACTERS_MAX
 
 
+def test_a_list_of_known_texts_has_each_once() -> None:
+    """One of free texts stays as it was answered."""
+    fields = parse_labels("known: [a|b]\nfree: [text]", lambda _name: []).fields
+    checked = Contract(schema_bytes(answer_schema(fields))).check(
+        '{"known": ["b", "a", "b"], "free": ["", ""]}'
+    )
+
+    assert checked.labels == {"known": ["b", "a"], "free": ["", ""]}
+
+
 @st.composite
 def fields_and_answer(draw: st.DrawFn) -> tuple[list[LabelField], dict[str, Any]]:
     fields = draw(label_fields())
@@ -338,16 +348,18 @@ def fields_and_answer(draw: st.DrawFn) -> tuple[list[LabelField], dict[str, Any]
 def test_an_answer_made_from_the_fields_fits(
     drawn: tuple[list[LabelField], dict[str, Any]], is_ascii: bool, around: str
 ) -> None:
-    """Its labels are what was answered, in the order of the fields; in a list each is there once."""
+    """Its labels are what was answered, in the order of the fields; a list of known texts has each once."""
     fields, answer = drawn
     text = around.replace("{}", json.dumps(answer, ensure_ascii=is_ascii))
     checked = Contract(schema_bytes(answer_schema(fields))).check(text)
 
     assert checked.labels is not None
-    once = {
-        name: [*dict.fromkeys(value)] if isinstance(value, list) else value for name, value in answer.items()
-    }
-    assert list(checked.labels.items()) == [(field.name, once[field.name]) for field in fields]
+    expected = [
+        (field.name, [*dict.fromkeys(value)] if field.values and isinstance(value, list) else value)
+        for field in fields
+        for value in (answer[field.name],)
+    ]
+    assert list(checked.labels.items()) == expected
     assert (checked.repair is None) == (around == "{}")
 
 
