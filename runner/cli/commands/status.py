@@ -14,7 +14,7 @@ from runner.cli.session.context import existing_database, find_working_run, late
 from runner.cli.session.following.commit_refusals import RefusedCommitsReader
 from runner.cli.session.following.ending import suggestions
 from runner.cli.session.following.limit_usage import LimitUsageReader
-from runner.cli.session.following.run_state import night_line, snapshot_of
+from runner.cli.session.following.run_state import night_line, snapshot_of, ungraded_night_line
 from runner.db.runs import runs
 from runner.db.runs.run_snapshot import Part
 from runner.rules.states import RunState
@@ -48,7 +48,7 @@ def command(run: str | None, *, as_json: bool) -> None:
             found = find_working_run(connection, run) if run else latest_run(connection)
             snapshot = snapshot_of(settings, connection, found.id, _OBJECT if as_json else _TEXT)
             night = "" if as_json else night_line(settings, connection, found.id)
-            to_grade = _to_grade(connection, found.id) if night else ""
+            to_grade = "" if as_json else ungraded_night_line(connection, found.id)
             others = 0 if run or as_json else _other_runs(connection, found.id)
         snapshot = RefusedCommitsReader(settings).added_to(reader.added_to(snapshot))
     if as_json:
@@ -58,15 +58,6 @@ def command(run: str | None, *, as_json: bool) -> None:
     for line in (night, *status_lines(snapshot, suggestions(snapshot, settings)), to_grade, last):
         if line:
             print_escaped(line)
-
-
-def _to_grade(connection: Connection, run_id: int) -> str:
-    """Return what grades the night of a run, where its answers are there; else ""."""
-    from runner.cli.render.nights.night_listed import ungraded_line
-    from runner.evals.night.change_night import ungraded_night_of
-
-    night = ungraded_night_of(connection, run_id)
-    return "" if night is None else ungraded_line(night.occasion)
 
 
 def _other_runs(connection: Connection, run_id: int) -> int:

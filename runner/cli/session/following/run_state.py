@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypedDict
 
-from runner.cli.render.nights.night_listed import night_status
+from runner.cli.render.nights.night_listed import night_status, ungraded_line
 from runner.cli.snapshot import Snapshot
-from runner.db.evaluation import night_runs
+from runner.db.evaluation import measurements, night_runs
 from runner.db.runs import run_snapshot, runs
 from runner.db.runs.run_snapshot import Part
 from runner.embedded.read_team_limits import read_team_limits
@@ -76,6 +76,16 @@ def night_line(settings: Settings, connection: Connection, run_id: int) -> str:
     known = [other for other in ids if runs.find(connection, other) is not None]
     snapshots = [snapshot_of(settings, connection, other) for other in known]
     return night_status(snapshots, nights[known[0]])
+
+
+def ungraded_night_line(connection: Connection, run_id: int) -> str:
+    """Return what grades the night of a run whose answers are there; "" where there is nothing to grade."""
+    if measurements.night_of_run(connection, run_id) is None:
+        return ""
+    from runner.evals.night.change_night import ungraded_night_of  # only runs of nights need it
+
+    night = ungraded_night_of(connection, run_id)
+    return "" if night is None else ungraded_line(night.occasion)
 
 
 class _EngineFacts(TypedDict):

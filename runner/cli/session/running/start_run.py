@@ -6,18 +6,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.cli.printing import print_escaped, print_json, print_note
-from runner.cli.render.nights.night_listed import ungraded_line
 from runner.cli.render.runs.ending_text import availability_line
 from runner.cli.render.runs.live_object import live_object
 from runner.cli.render.runs.summary_table import summary_lines
 from runner.cli.session.context import existing_database, find_working_run, require_api
 from runner.cli.session.following.ending import ending_lines, folder_of
-from runner.cli.session.following.run_state import read_snapshot
+from runner.cli.session.following.run_state import read_snapshot, ungraded_night_line
 from runner.cli.session.running import budget_prices, work
 from runner.cli.session.running.run_start import RunStart, keep_options
 from runner.db.events.trail import CommandEvent
 from runner.db.runs.run_snapshot import Part
-from runner.evals.night.change_night import keep_for_night, ungraded_night_of
 from runner.output.file_owner import files_of_run
 from runner.output.table_input import TableNotAtHand
 from runner.output.write import write_run
@@ -86,6 +84,8 @@ def _kept_for_night(
     """Let the night that a run measures keep the named options, too; return what the run gets of them."""
     if not options:
         return options
+    from runner.evals.night.change_night import keep_for_night  # not for a start that names none
+
     with database.write() as connection:
         return keep_for_night(connection, run_id, options, actor, database.now_ms())
 
@@ -115,9 +115,9 @@ def _print_end(settings: Settings, database: Database, run_id: int, *, as_json: 
     for line in ending_lines(snapshot, f"runner resume {run_id}", settings):
         print_note(line)
     with database.read() as connection:
-        night = ungraded_night_of(connection, run_id)
-    if night is not None:
-        print_note(ungraded_line(night.occasion))
+        to_grade = ungraded_night_line(connection, run_id)
+    if to_grade:
+        print_note(to_grade)
     elif files == NO_FILES and snapshot.done and not quiet:
         print_note(f"to write the files: runner write {run_id}")
     return snapshot.stored.exit_code
